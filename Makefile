@@ -1,0 +1,44 @@
+# `make demo` and `make test` bring all they need: see tools/setup.sh, which says what it does and
+# how to steer it (PYTHON=, VENV=, SKIP_SYSTEM=). `make` alone lists the targets.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_ARGS ?= --headless --out build/demo
+TEST_ARGS ?=
+PINS_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint explore mutants bench pins clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
+
+setup: ## bring system packages, virtual environment and dependencies
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' SKIP_SYSTEM='$(SKIP_SYSTEM)' tools/setup.sh
+
+demo: setup ## hold one conversation without hardware (DEMO_ARGS=)
+	$(BIN)/pommai demo $(DEMO_ARGS)
+
+test: lint ## lint, then every test, with all branches of states/ covered (TEST_ARGS=)
+	$(BIN)/python -m pytest --cov $(TEST_ARGS)
+
+lint: setup ## style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+explore: setup ## check the state table exhaustively
+	$(BIN)/pommai explore
+
+mutants: setup ## break every row of the state table; each break must be noticed
+	$(BIN)/python tools/mutants.py
+
+bench: setup ## measure against the budgets
+	$(BIN)/pommai bench
+
+pins: setup ## rewrite requirements/ after pyproject.toml (PINS_ARGS=--upgrade: newest versions)
+	$(BIN)/python tools/pins.py $(PINS_ARGS)
+
+clean: ## remove what was built, and caches; .venv stays
+	rm -rf build ./*.egg-info .hypothesis
+	find . -path './$(VENV)' -prune -o -name __pycache__ -prune -exec rm -rf {} +

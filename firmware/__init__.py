@@ -1,0 +1,1 @@
+"""The app that is flashed: composition, the loop, configuration, command line."""

@@ -1,0 +1,206 @@
+"""Composition: which part is which, and who is told what. It decides nothing else.
+
+This is the only place that chooses real or simulated parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from firmware import version
+from firmware.body import Body
+from firmware.cloud.cloud import Cloud
+from firmware.cloud.credentials import Identity
+from firmware.errors import BoardError
+from firmware.loop import Loop
+from firmware.ports import PerformEffect, Performer
+from firmware.records import Records
+from firmware.settings import Settings
+from firmware.store.journal import JournalFile
+from firmware.store.lock import LockStore
+from firmware.stream.stream import Stream
+from firmware.unbuilt import Unbuilt
+from firmware.voice.capture import Capture
+from firmware.voice.offline import OfflineAnswers
+from firmware.voice.playback import Playback
+from hardware.clock import Clock
+from hardware.microphone import OnFrame
+from hardware.sim.board import SimBoard
+from hardware.sim.microphone import VirtualMicrophone
+from hardware.sim.speaker import VirtualSpeaker
+from hardware.speaker import Source
+from states import fingerprint
+from states.derive import Situation
+from states.journal import FORMAT, Header
+from states.machine import Core
+
+CLOSE_TIMEOUT_S: Final = 2.0
+"""How long closing may take before the process ends regardless."""
+
+
+class Toy:
+    """A whole toy on the simulated board: the firmware, and the parts a person's hands would touch.
+
+    Make it on the running loop, ``start`` it, and ``await close()`` it.
+
+    Attributes:
+        loop: Drives the machine; its observers are told of every step.
+        board: The button and the lights.
+        microphone: Hears what is spoken into it.
+        speaker: Records what it plays.
+
+    Args:
+        settings: The configuration.
+        secret: Gives the device's secret, or None for a device without identity.
+        journal_path: Where steps are recorded; in the data folder if left out.
+
+    Raises:
+        BoardError: The configuration names a board that this build cannot drive.
+        AddressError: An address cannot be used (of the cloud, or of the stream).
+        JournalFileError: The journal cannot be begun.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        secret: Callable[[], str] | None,
+        journal_path: Path | None = None,
+    ) -> None:
+        if settings.device.board != "sim":
+            raise BoardError(
+                f"device.board is {settings.device.board!r}: this build drives the simulated board only; "
+                "write sim, or run with --board sim"
+            )
+        data = Path(settings.device.data_dir)
+        data.mkdir(parents=True, exist_ok=True)
+        self.stopped = asyncio.Event()
+        self._clock = Clock()
+        core = Core()
+        self.journal = JournalFile(
+            journal_path or data / "journal.jsonl", _header(settings), lambda: core.situation
+        )
+        boot_id = secrets.token_hex(4) + "x"
+        self.loop = Loop(core, self.journal, self._clock, boot_id)
+        self.loop.observers.append(self.journal.after)
+        self.board = SimBoard(self._clock)
+        self._records = Records(
+            LockStore(data), self.loop.post_from_thread, has_identity=secret is not None
+        )
+        if secret is not None:
+            LockStore(data).found()
+        self.playback = Playback(
+            settings.voice, self._clock, self.loop.post, self._make_speaker
+        )
+        self.stream: Stream | None = None
+        self.cloud: Cloud | None = None
+        if secret is not None:
+            self.stream, self.cloud = self._connect(settings, secret, data)
+        self.capture = Capture(
+            settings.voice,
+            self._clock,
+            self.loop.post,
+            self.stream or _Nowhere(),
+            self._make_microphone,
+        )
+        for performer in self._performers():
+            self.loop.add(performer)
+        self._button = self.board.open_button(
+            lambda _ms: self.loop.post("press"), lambda _ms: self.loop.post("release")
+        )
+
+    def _connect(
+        self, settings: Settings, secret: Callable[[], str], data: Path
+    ) -> tuple[Stream, Cloud]:
+        device, toy = settings.identity.device_id, settings.identity.toy_id
+        stream = Stream(
+            settings.stream, device, toy, self._clock, self.loop.post, self.playback, Random()
+        )
+        cloud = Cloud(
+            settings.cloud,
+            Identity(device, toy, secret),
+            data / "configuration.json",
+            clock=self._clock,
+            post=self.loop.post,
+            random=Random(),
+            on_tokens=[lambda tokens: stream.set_token(tokens.websocket)],
+        )
+        return stream, cloud
+
+    def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:
+        self.microphone = VirtualMicrophone(self._clock, on_frame)
+        return self.microphone
+
+    def _make_speaker(self, source: Source) -> VirtualSpeaker:
+        self.speaker = VirtualSpeaker(self._clock, source)
+        return self.speaker
+
+    def _performers(self) -> Iterator[Performer]:
+        """Yield everybody, in the order in which effects that several share are performed."""
+        yield self.playback
+        yield self.capture
+        if self.stream is not None:
+            yield self.stream
+        yield Body(self.board.lights, self.loop.post, {})
+        yield self._records
+        if self.cloud is not None:
+            yield self.cloud
+        yield OfflineAnswers(self.loop.post)
+        yield Unbuilt(self.loop.post)
+        yield _Ending(self.stopped)
+
+    def start(self) -> None:
+        """Begin: the first event, and whatever the cache still knows."""
+        self.loop.post("started")
+        if self._button.is_pressed:
+            self.loop.post("down_at_start")
+        if self.cloud is not None:
+            self.cloud.start()
+
+    async def close(self) -> None:
+        """End everything within `CLOSE_TIMEOUT_S`; what was recorded is kept."""
+        self.capture.close()
+        self.playback.close()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.gather(*(part.close() for part in (self.stream, self.cloud) if part))
+        finally:
+            self._records.close()
+            self.board.close()
+            self.journal.close()
+
+
+class _Nowhere:
+    """The uplink of a device without identity, which no turn ever reaches."""
+
+    def send(self, packet: bytes, captured_ms: int) -> None:
+        """Drop it."""
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+
+class _Ending:
+    """Performs ``shut_down``: lets whoever runs the toy know."""
+
+    def __init__(self, stopped: asyncio.Event) -> None:
+        self._stopped = stopped
+
+    @property
+    def effects(self) -> Mapping[str, PerformEffect]:
+        return {"shut_down": self._stopped.set}
+
+
+def _header(settings: Settings) -> Callable[[Situation], Header]:
+    commit, table, rows = version.commit(), fingerprint.table(), dict(fingerprint.rows())
+    digest = settings.digest()
+
+    def make(situation: Situation) -> Header:
+        return Header(FORMAT, commit, table, rows, digest, situation)
+
+    return make
+

@@ -1,0 +1,1 @@
+"""Subcommands of ``pommai``: a module each, with ``add_arguments`` and ``run``."""

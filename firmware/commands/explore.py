@@ -1,0 +1,103 @@
+"""Check every situation that the table can reach.
+
+Walks all states, events and the memory that rules read, exhaustively, and asks every invariant of
+every step. Without options the quick scopes are walked, which together fire every row; ``--full``
+walks everything in every combination, which takes long. Exit codes: 0 all invariants hold, 1 one
+does not, with the shortest path to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+
+from firmware.commands import exits
+from states.events import EVENTS
+from states.explore import QUICK, SCOPES, Exploration, Report, Violation, coverage
+from states.invariants import INVARIANTS
+from states.table import ANY, ROWS
+
+_NUMBERS = {
+    **{one.name: (one.number, one.says) for one in INVARIANTS},
+    "every-pair-defined": (4, "every event in every state is a row or listed"),
+    "timeouts-lead-to-rest": (9, "timeouts alone lead to a rest"),
+    "no-circle-of-results": (10, "no result of an effect brings itself about"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--full", action="store_true", help="every combination; takes long")
+    parser.add_argument("--scope", choices=sorted(SCOPES), help="one scope alone, without the check of coverage")
+    parser.add_argument("--json", action="store_true", help="print the result for a program")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explore and say what was found."""
+    names = (arguments.scope,) if arguments.scope else ("full",) if arguments.full else QUICK
+    with ProcessPoolExecutor(max_workers=2) as pool:
+        reports = list(pool.map(_explored, names))
+    violations = [one for report in reports for one in report.violations]
+    if not arguments.scope:
+        violations += coverage(reports)
+    if arguments.json:
+        print(json.dumps(_as_json(reports, violations)))
+    else:
+        _tell(reports, violations)
+    return exits.NOT_SO if violations else exits.OK
+
+
+def _explored(name: str) -> Report:
+    def progress(walked: int, found: int) -> None:
+        print(f"\r{name}: {walked:,} of {found:,} configurations  ", end="", file=sys.stderr, flush=True)
+
+    report = Exploration(SCOPES[name]).run(progress if sys.stderr.isatty() else None)
+    if sys.stderr.isatty():
+        print(f"\r{'':70}\r", end="", file=sys.stderr, flush=True)
+    return report
+
+
+def _tell(reports: Iterable[Report], violations: Iterable[Violation]) -> None:
+    reports, violations = list(reports), list(violations)
+    print(f"{len(ANY)} states, {len(EVENTS)} events, {len(ANY) * len(EVENTS):,} pairs, {len(ROWS)} rows")
+    for report in reports:
+        print(f"{report.scope.name:13} {report.configurations:>9,} configurations {report.steps:>11,} steps   {report.scope.says}")
+    checked = _checked(reports)
+    broken = {one.invariant for one in violations}
+    print(f"\n{'':4} {'invariant':27} {'checked on':>12}")
+    for name, (number, says) in sorted(_NUMBERS.items(), key=lambda item: (item[1][0] or 99, item[0])):
+        verdict = "BROKEN" if name in broken else "holds"
+        print(f"{f'M{number}' if number else '':4} {name:27} {checked[name]:>12,} {verdict:7} {says}")
+    for one in violations:
+        print(f"\nBROKEN {one.invariant}: {one.what}")
+        if one.path:
+            print("shortest path to it:")
+            print("\n".join(f"  {place:3}. {event}" for place, event in enumerate(one.path, 1)))
+    if not violations:
+        print("\nAll hold; every state is reached and left, every row fires, every variable takes each of its values."
+              if len(reports) > 1 or reports[0].scope.name == "full" else "\nAll hold in this scope.")
+
+
+def _checked(reports: Iterable[Report]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for report in reports:
+        total.update(report.checked)
+    return total
+
+
+def _as_json(reports: Iterable[Report], violations: Iterable[Violation]) -> dict[str, object]:
+    return {
+        "states": len(ANY),
+        "events": len(EVENTS),
+        "pairs": len(ANY) * len(EVENTS),
+        "rows": len(ROWS),
+        "scopes": [
+            {"name": r.scope.name, "configurations": r.configurations, "steps": r.steps} for r in reports
+        ],
+        "checked": dict(_checked(reports)),
+        "violations": [one._asdict() for one in violations],
+    }

@@ -1,0 +1,35 @@
+"""What can go wrong in the app itself; its subsystems have trees of their own.
+
+FirmwareError
+├── SettingsError         the configuration cannot be used; the message names the key
+├── BoardError            the board that was asked for cannot be driven by this build
+└── StoreError            the world failed: something cannot be read or written durably
+    ├── LockStoreError        the lock record
+    └── JournalFileError      the journal's file
+"""
+
+from __future__ import annotations
+
+
+class FirmwareError(Exception):
+    """Root of everything raised by the app itself; its text is one line for a person."""
+
+
+class SettingsError(FirmwareError):
+    """The configuration cannot be used."""
+
+
+class BoardError(FirmwareError):
+    """The board that was asked for cannot be driven by this build."""
+
+
+class StoreError(FirmwareError):
+    """Something cannot be read or written durably."""
+
+
+class LockStoreError(StoreError):
+    """The lock record cannot be written."""
+
+
+class JournalFileError(StoreError):
+    """The journal's file cannot be written."""

@@ -1,0 +1,164 @@
+"""The loop: event → step → journal → perform. The only place where the machine is driven.
+
+Everything that happens anywhere becomes an event in one bounded queue; each is stepped, its record
+is appended to the journal, and only then are its effects performed, in order. What comes of them
+are events again. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol
+
+from firmware.ports import PerformEffect, Performer
+from firmware.timers import Timers
+from hardware.clock import Clock
+from states.effects import EFFECTS, Effect
+from states.errors import EventError
+from states.events import Event, FieldValue
+from states.machine import Core, Step
+
+EVENTS_MAX: Final = 1_024
+"""Events that wait. A hundred times what the busiest second of a turn brings."""
+DEFERRED_MAX: Final = 32
+"""Events kept for the next idle moment."""
+BURST_MAX: Final = 16
+"""Events taken before other tasks of the loop have their turn."""
+NEVER_DROPPED: Final = frozenset(
+    "press release safety_override pause lock emergency_stop violation urgent_full unlock "
+    "lock_written lock_write_failed records_read configured mute privacy_switch shutdown".split()
+)
+"""Events that are taken even when the queue is full: safety does not wait behind anything."""
+
+_log = logging.getLogger(__name__)
+
+Observer = Callable[[Step], None]
+"""Is told of each step after its effects were performed; for the desk and for tests."""
+
+
+class Recording(Protocol):
+    """Where steps are recorded before they are acted on."""
+
+    def record(self, step: Step) -> None:
+        """Append ``step``. Raises nothing: a toy whose journal fails must still stop on demand."""
+        ...
+
+
+class Loop:
+    """Drives the machine. All of it runs on one asyncio loop.
+
+    Args:
+        core: The machine.
+        recording: The journal.
+        clock: Time and timers.
+        boot_id: Letters and digits that no other start of this toy has: it makes event ids unique.
+    """
+
+    def __init__(self, core: Core, recording: Recording, clock: Clock, boot_id: str) -> None:
+        self.observers: list[Observer] = []
+        self.dropped: Counter[str] = Counter()
+        """Events, by name, for which the queue had no room or whose fields were wrong."""
+        self.failures: Counter[str] = Counter()
+        """Effects, by name, whose performer raised."""
+        self._core = core
+        self._recording = recording
+        self._clock = clock
+        self._boot_id = boot_id
+        self._posted = 0
+        self._queue: deque[Event] = deque()
+        self._deferred: dict[tuple[str, FieldValue], Event] = {}
+        self._is_draining = False
+        self._performs: dict[str, list[PerformEffect]] = {
+            "recall": [self._recall],
+        }
+        self.add(Timers(clock, self.post))
+
+    @property
+    def core(self) -> Core:
+        """The machine that is driven."""
+        return self._core
+
+    def add(self, performer: Performer) -> None:
+        """Let ``performer`` perform its effects, after those that were added before it."""
+        for name, perform in performer.effects.items():
+            if name not in EFFECTS:
+                raise ValueError(f"{type(performer).__name__} performs {name!r}, which is no effect")
+            self._performs.setdefault(name, []).append(perform)
+
+    def unperformed(self) -> tuple[str, ...]:
+        """Return the effects that nobody performs; a composed app has none."""
+        return tuple(name for name in EFFECTS if name not in {*self._performs, "defer"})
+
+    def post(self, name: str, /, **fields: FieldValue) -> None:
+        """Queue an event; on the loop's thread only."""
+        if len(self._queue) >= EVENTS_MAX and name not in NEVER_DROPPED:
+            self.dropped[name] += 1
+            return
+        self._posted += 1
+        event_id = f"{self._boot_id}{self._posted:x}"
+        self._queue.append(Event(name, fields, event_id, self._clock.monotonic_ms()))
+        self._wake()
+
+    def post_from_thread(self, name: str, /, **fields: FieldValue) -> None:
+        """Queue an event from any thread."""
+        self._clock.call_soon_threadsafe(partial(self.post, name, **fields))
+
+    def _wake(self) -> None:
+        if not self._is_draining:
+            self._is_draining = True
+            self._clock.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        for _ in range(BURST_MAX):
+            if not self._queue:
+                break
+            self._take(self._queue.popleft())
+        self._is_draining = False
+        if self._queue:
+            self._wake()
+
+    def _take(self, event: Event) -> None:
+        try:
+            step = self._core.step(event)
+        except EventError:
+            self.dropped[event.name] += 1
+            _log.exception("an event of the wrong form was dropped")
+            return
+        self._recording.record(step)
+        for effect in step.effects:
+            if effect.name == "defer":
+                self._defer(event)
+            else:
+                self._perform(effect)
+        for observer in self.observers:
+            observer(step)
+
+    def _perform(self, effect: Effect) -> None:
+        for perform in self._performs.get(effect.name, ()):
+            try:
+                perform(**effect.fields)
+            except Exception:
+                # One part's defect must not keep the rest from being performed: the microphone
+                # closes even if the light fails.
+                self.failures[effect.name] += 1
+                _log.exception("the effect %s failed", effect.name)
+
+    def _defer(self, event: Event) -> None:
+        """Keep ``event``; a configuration takes the place of the one before it."""
+        key = (event.name, event.fields.get("command"))
+        self._deferred.pop(key, None)
+        if len(self._deferred) >= DEFERRED_MAX:
+            self.dropped[event.name] += 1
+            return
+        self._deferred[key] = event
+
+    def _recall(self) -> None:
+        """Put what was deferred before everything that waits, in its own order."""
+        deferred, self._deferred = list(self._deferred.values()), {}
+        self._queue.extendleft(reversed(deferred))
+        if self._queue:
+            self._wake()
+

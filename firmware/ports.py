@@ -1,0 +1,56 @@
+"""What the parts of the firmware expect of each other, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from states.events import FieldValue
+
+PerformEffect = Callable[..., None]
+"""Performs one effect; called on the loop with the effect's fields as keyword arguments.
+
+It must return within a millisecond or so: what takes longer is started here and its result posted.
+It may raise only what shows a defect; the loop records that and goes on.
+"""
+
+
+class Performer(Protocol):
+    """A subsystem that performs some of the effects."""
+
+    @property
+    def effects(self) -> Mapping[str, PerformEffect]:
+        """The effects it performs, by name (``states.effects``)."""
+        ...
+
+
+class Post(Protocol):
+    """Puts an event (``states.events``) into the loop's queue. On the loop's thread only."""
+
+    def __call__(self, name: str, /, **fields: FieldValue) -> None:
+        """Post the event ``name`` with its fields."""
+        ...
+
+
+class Uplink(Protocol):
+    """Where captured speech goes: the stream."""
+
+    def send(self, packet: bytes, captured_ms: int) -> None:
+        """Queue one Opus packet (20 ms, 16 kHz mono) for the present turn's connection."""
+        ...
+
+    def finish(self) -> None:
+        """Queue the final marker; ``uplink_flushed`` is posted once everything was handed to the socket."""
+        ...
+
+
+class ReplySink(Protocol):
+    """Where a reply goes: playback. Frames of an older turn never get here: the stream drops them."""
+
+    def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:
+        """Take one Opus packet of the reply to ``turn``."""
+        ...
+
+    def reply_end(self, turn: int, connection: int) -> None:
+        """Note that the reply to ``turn`` is complete."""
+        ...

@@ -1,0 +1,1 @@
+"""What must survive: the lock record and the journal."""

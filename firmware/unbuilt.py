@@ -1,0 +1,49 @@
+"""What the table asks for and this build cannot do yet: said aloud, never silently.
+
+The table is whole from the start, the firmware grows towards it. An effect that nothing performs
+yet is named here with what it means for the person who meets it; when its part is built, its line
+goes. The README's status is made from this list.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from firmware.ports import PerformEffect, Post
+
+UNBUILT: Final[Mapping[str, str]] = {
+    "report": "reports to the guardian are logged on the device and not sent",
+    "acknowledge": "guardian commands are not received, so none is acknowledged",
+    "set_volume": "the volume is set in the configuration file only",
+    "extend": "play time is not limited, so it cannot be extended",
+    "export": "nothing can be exported",
+    "erase": "personal data cannot be erased by the toy itself",
+    "switch_toy": "the toy is the one in the configuration file",
+    "reboot": "a restart takes a person",
+    "update": "an update takes a person",
+    "start_setup": "set-up is done by editing the configuration file",
+    "stop_setup": "set-up is done by editing the configuration file",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class Unbuilt:
+    """Performs the effects of `UNBUILT` by saying that they cannot be."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+
+    @property
+    def effects(self) -> Mapping[str, PerformEffect]:
+        """What it performs, in its way."""
+        return {name: partial(self._say, name) for name in UNBUILT}
+
+    def _say(self, effect: str, **fields: object) -> None:
+        told = ", ".join(f"{name}={value}" for name, value in fields.items())
+        _log.warning("%s(%s): %s", effect, told, UNBUILT[effect])
+        if effect == "erase":
+            self._post("erase_failed")

@@ -1,0 +1,190 @@
+"""The whole toy on a desk: a conversation, heard and journalled.
+
+Starts the development cloud on loopback and a toy on a virtual board, presses its button, speaks
+the clips into its microphone through the real pipeline (real Opus, real WebSocket, real Convex
+client), and writes DIR/reply.wav (what its speaker played), DIR/journal.jsonl (every step) and
+DIR/summary.json. Exit codes: 0 every turn was answered, 1 one was not, 65 or 66 a clip cannot be
+used, 69 the cloud or the clips are not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from firmware.app import Toy
+from firmware.cloud.settings import CloudSettings
+from firmware.commands import exits
+from firmware.errors import JournalFileError
+from firmware.settings import DeviceSettings, IdentitySettings, Settings
+from firmware.stream.settings import StreamSettings
+from hardware.errors import ClipError, ClipUnreadableError
+from simulator.cloud_process import CloudProcess
+from simulator.conversation import Conversation
+from simulator.errors import ClipsMissingError, CloudStartError, TurnError
+from states.machine import Step
+
+CLIPS_DIR: Final = Path("/usr/share/pocketsphinx/test/data")
+CLIPS: Final = ("goforward.raw", "cards/001.wav", "librivox/sense_and_sensibility_01_austen_64kb-0870.wav")
+"""Recorded human speech from the package pocketsphinx-testdata (BSD)."""
+FAULTS: Final = {
+    "cut": {"cut_stream_after_chunks": 20},
+    "cut-reply": {"cut_reply_after_packets": 40},
+    "no-reply": {"no_reply": True},
+}
+PLAYERS: Final = (("paplay",), ("aplay", "-q"))
+LIGHTS: Final = {"capture": "●", "sampling": "◌", "closed": " "}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--say", action="append", type=Path, metavar="CLIP", help="a WAV file to speak; again for more turns")
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)")
+    parser.add_argument("--headless", action="store_true", help="do not play the reply through this machine's speaker")
+    parser.add_argument("--fault", choices=sorted(FAULTS), help="let the cloud fail in the first turn")
+    parser.add_argument("--quiet", action="store_true", help="print the summary only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Hold the conversation and write what came of it."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.ERROR)
+    try:
+        return asyncio.run(_run(arguments))
+    except ClipUnreadableError as error:
+        return exits.fail(exits.NO_INPUT, str(error))
+    except ClipError as error:
+        return exits.fail(exits.DATA, str(error))
+    except (CloudStartError, ClipsMissingError) as error:
+        return exits.fail(exits.UNAVAILABLE, str(error))
+    except (JournalFileError, OSError) as error:
+        return exits.fail(exits.CANNOT_CREATE, str(error))
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    clips = arguments.say or _recorded_clips()
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    tell = _quiet if arguments.quiet else _Narrator()
+    secret = secrets.token_urlsafe(24)
+    with tempfile.TemporaryDirectory(prefix="pommai-demo-") as data:
+        async with CloudProcess(secret) as cloud:
+            if arguments.fault:
+                await cloud.set_faults(dict(FAULTS[arguments.fault]))
+            toy = Toy(_settings(cloud, data), lambda: secret, out / "journal.jsonl")
+            if isinstance(tell, _Narrator):
+                toy.loop.observers.append(tell.step)
+            return await _converse(toy, Conversation(toy, clips, tell), cloud, out, headless=arguments.headless)
+
+
+async def _converse(toy: Toy, conversation: Conversation, cloud: CloudProcess, out: Path, *, headless: bool) -> int:
+    failure = None
+    try:
+        toy.start()
+        await conversation.get_ready()
+        await conversation.hold()
+        await asyncio.sleep(0.3)
+    except TurnError as error:
+        failure = str(error)
+    finally:
+        heard = await cloud.turns()
+        await toy.close()
+    toy.speaker.write_wav(out / "reply.wav")
+    summary = _summary(toy, conversation, heard, failure)
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    _tell_summary(summary, out)
+    if failure is not None:
+        return exits.fail(exits.NOT_SO, failure)
+    if not headless:
+        _play(out / "reply.wav")
+    return exits.OK
+
+
+def _settings(cloud: CloudProcess, data: str) -> Settings:
+    return Settings(
+        identity=IdentitySettings(device_id="dev-sim-1", toy_id="toy-sim-1"),
+        device=DeviceSettings(board="sim", data_dir=data),
+        cloud=CloudSettings(url=cloud.convex_url),
+        stream=StreamSettings(url=cloud.stream_url),
+    )
+
+
+def _recorded_clips() -> list[Path]:
+    clips = [CLIPS_DIR / name for name in CLIPS]
+    missing = [clip for clip in clips if not clip.exists()]
+    if missing:
+        raise ClipsMissingError(
+            f"{missing[0]} is not there: install the package pocketsphinx-testdata, or give clips with --say"
+        )
+    return clips
+
+
+def _summary(toy: Toy, conversation: Conversation, heard: list[dict[str, object]], failure: str | None) -> dict[str, object]:
+    visited = dict.fromkeys(step.to for step in conversation.steps)
+    turns = [asdict(turn) for turn in conversation.turns]
+    for turn, cloud in zip(turns, heard, strict=False):
+        turn["heard_by_cloud"], turn["reply"] = cloud["transcript"], cloud["reply"]
+    return {
+        "answered": failure is None,
+        "failure": failure,
+        "turns": turns,
+        "states_visited": list(visited),
+        "steps": toy.journal.steps,
+        "stream": asdict(toy.stream.counters) if toy.stream else None,
+    }
+
+
+class _Narrator:
+    """Tells what a person would see and hear, with the time since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        print(f"{time.monotonic() - self._began:6.2f} s  {line}", flush=True)
+
+    def step(self, step: Step) -> None:
+        for effect in step.effects:
+            if effect.name == "light":
+                mark = LIGHTS[str(effect.fields["microphone"])]
+                self(f"  {mark} {step.to:22} light {effect.fields['pattern']}")
+
+
+def _quiet(_: str) -> None:
+    """Tell nothing."""
+
+
+def _tell_summary(summary: dict[str, object], out: Path) -> None:
+    turns = summary["turns"]
+    assert isinstance(turns, list)
+    print()
+    for number, turn in enumerate(turns, 1):
+        verdict = "answered" if turn["answered"] else f"NOT ANSWERED ({turn['outcome']})"
+        if turn["interrupted"]:
+            verdict = "answered, and interrupted by the next"
+        print(f"turn {number}, by {turn['begun_by']}: {verdict}")
+        print(f"    heard  {turn.get('heard_by_cloud') or '-'}")
+        print(f"    reply  {turn.get('reply') or '-'}")
+    print(f"{summary['steps']} steps in {out}/journal.jsonl, the toy's voice in {out}/reply.wav, figures in {out}/summary.json")
+    print(f"check it: pommai replay {out}/journal.jsonl")
+
+
+def _play(path: Path) -> None:
+    """Let the person hear it, where this machine has a way to."""
+    for player in PLAYERS:
+        if shutil.which(player[0]):
+            print(f"playing {path}", flush=True)
+            done = subprocess.run([*player, str(path)], check=False, capture_output=True)  # noqa: S603 - fixed program
+            if done.returncode == 0:
+                return
+    print(f"no sound device found: play {path} yourself", file=sys.stderr)

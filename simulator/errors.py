@@ -1,0 +1,25 @@
+"""What can go wrong on the desk.
+
+SimulatorError
+├── CloudStartError       the development cloud did not start; the message says why
+├── ClipsMissingError     the recorded clips of the demo are not installed
+└── TurnError             a turn was not answered; the message says what happened instead
+"""
+
+from __future__ import annotations
+
+
+class SimulatorError(Exception):
+    """Root of everything raised by this package; its text is one line for a person."""
+
+
+class CloudStartError(SimulatorError):
+    """The development cloud did not start."""
+
+
+class ClipsMissingError(SimulatorError):
+    """The recorded clips of the demo are not installed."""
+
+
+class TurnError(SimulatorError):
+    """A turn was not answered."""
