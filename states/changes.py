@@ -114,7 +114,18 @@ def identity_known(c: Context, e: Event) -> Context:
 
 def identity_unknown(c: Context, _: Event) -> Context:
     """Who the toy is must be read again; tokens and consent belonged to who it was."""
-    return c._replace(identity=None, tokens=False, refused=False, consent=False)
+    return c._replace(
+        identity=None, tokens=False, refused=False, consent=False, version=0, deferred=False
+    )
+
+
+def something_waits(c: Context, _: Event) -> Context:
+    return c._replace(deferred=True)
+
+
+def configuration_unknown(c: Context, _: Event) -> Context:
+    """Another toy's configuration is awaited: versions of this one mean nothing for it."""
+    return c._replace(consent=False, version=0)
 
 
 # Availability and configuration.

@@ -67,6 +67,9 @@ class Context(NamedTuple):
     wake_barge: bool = False
     continued: bool = False
 
+    deferred: bool = False
+    """Something waits for the next idle moment."""
+
     # The turn.
     turn: int = 0
     """The number of the present turn or of the last one."""

@@ -166,6 +166,8 @@ def _forgotten(leaf: str, c: Context) -> Context:
             c = c._replace(presses=0, barred=False)
     elif c.lock is not None:
         c = c._replace(lock=None, alarm=False)
+    if c.deferred and leaf in REST:
+        c = c._replace(deferred=False)
     if c.startup_press and leaf != "boot.reading":
         c = c._replace(startup_press=False)
     return c
@@ -196,14 +198,14 @@ def effects(before: Situation, row: Row, event: Event, after: Situation) -> tupl
         in_between = STATES[before.leaf].leaves + STATES[after.leaf].enters
         found += _asked(in_between, before, event, after)
     found += [effect for effect in asked if effect.name != "cue"]
-    if after.leaf in REST and before.leaf not in REST:
+    if before.context.deferred and after.leaf in REST:
         found.append(Effect("recall"))
     if after.context.timers != before.context.timers:
         found += _timed(before.context, after)
     return tuple(found)
 
 
-def _closing(
+def _closing(  # noqa: PLR0913 - both ends of the step, and what they show
     before: Situation, after: Situation, was: Outputs, now: Outputs, row: Row, *, turned: bool
 ) -> Iterator[Effect]:
     if was.speaker != now.speaker or turned:

@@ -37,7 +37,7 @@ def overview() -> str:
 
 def _home_lines() -> tuple[str, ...]:
     return (
-        '    state "home" as home <<choice>>',
+        "    state home <<choice>>",
         "    home --> idle: online",
         "    home --> offline: no link or no tokens",
         "    home --> boot: no identity",
@@ -57,7 +57,7 @@ def detail() -> str:
             f'        state "{s.name.split(".")[1]} · {s.light}" as {_id(s.name)}' for s in leaves
         ]
         lines.append("    }")
-    lines.append('    state "home" as home <<choice>>')
+    lines.append("    state home <<choice>>")
     lines += [f"    home --> {_id(leaf)}" for leaf in HOMES]
     arrows: dict[tuple[str, str], list[str]] = {}
     for row in _moving():

@@ -46,6 +46,7 @@ EFFECTS: Final[Mapping[str, EffectKind]] = {
     "disarm": _kind("timer", "stop a timer"),
     "end_turn": _kind("turn outcome", "the turn is over: fence it everywhere"),
     "recall": _kind("", "an idle moment: bring back what was deferred"),
+    "forget": _kind("", "forget what was deferred: it was meant for who the toy no longer is"),
     "defer": _kind("", "keep this event until the next idle moment"),
     # What a person hears.
     "cue": _kind("name", "play a short sound of the device's own"),
@@ -114,7 +115,7 @@ def of_turn(name: str) -> Do:
     def do(_b: Context, a: Context, _e: Event) -> Effect:
         return Effect(name, {"turn": a.turn})
 
-    return _named(do, name)
+    return _named(do, f"{name} of turn")
 
 
 def of_command(name: str) -> Do:
@@ -123,7 +124,7 @@ def of_command(name: str) -> Do:
     def do(_b: Context, _a: Context, e: Event) -> Effect:
         return Effect(name, {"command": e.fields.get("command")})
 
-    return _named(do, name)
+    return _named(do, f"{name} of command")
 
 
 def of_configuration(name: str) -> Do:
@@ -132,7 +133,7 @@ def of_configuration(name: str) -> Do:
     def do(_b: Context, _a: Context, e: Event) -> Effect:
         return Effect(name, {"version": e.get("version")})
 
-    return _named(do, name)
+    return _named(do, f"{name} of version")
 
 
 def cue(sound: str) -> Do:
@@ -166,7 +167,7 @@ def report(kind: str, detail_field: str = "", *, urgent: bool = False) -> Do:
         detail = e.fields.get(detail_field) if detail_field else None
         return Effect("report", {"kind": kind, "urgent": urgent, "detail": detail})
 
-    return _named(do, f"report:{kind}")
+    return _named(do, f"report:{kind}:{detail_field}:{'urgent' if urgent else 'bulk'}")
 
 
 def say(_b: Context, a: Context, e: Event) -> Effect:
@@ -242,6 +243,6 @@ def back_off(_b: Context, _a: Context, e: Event) -> Effect:
 
 
 def _named(do: Do, name: str) -> Do:
-    """Give a made function the name under which fingerprints and diagrams show it."""
+    """Give a made function a name that holds all it was made with: fingerprints are made of it."""
     do.__name__ = do.__qualname__ = name
     return do

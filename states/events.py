@@ -129,7 +129,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "tokens_granted": _kind("result", "tokens for cloud and stream are held"),
     "auth_failed": _kind("result", "no tokens", refused=FLAG),
     "tokens_lost": _kind("world", "a token expired or was revoked"),
-    "link_up": _kind("world", "the gateway can be reached"),
+    "link_up": _kind("world", "a connection to the gateway opened; told of every one"),
     "link_down": _kind("world", "the gateway cannot be reached"),
     # The stream, within a turn.
     "stream_opened": _kind(
@@ -152,7 +152,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "reply_began": _kind(
         "world",
-        "a reply frame came, the first or the first after a gap",
+        "the reply's first frame after the utterance left, or the first after a gap",
         "connection",
         turn=TURN,
         connection=CONNECTION,
@@ -196,7 +196,9 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "switch_toy": _kind("guardian", "become another toy", command=COMMAND),
     "reboot": _kind("guardian", "restart", command=COMMAND),
     "update": _kind("guardian", "install an update now", command=COMMAND),
-    "update_ready": _kind("world", "an update waits to be installed"),
+    "update_ready": _kind(
+        "world", "an update waits to be installed; told again whenever the toy falls asleep"
+    ),
     # Safety.
     "safety_override": _kind("guardian", "the server stops the toy for a time", pause_ms=PAUSE_MS),
     "emergency_stop": _kind("guardian", "the server stops the toy", command=OPTIONAL_COMMAND),

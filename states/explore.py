@@ -107,9 +107,11 @@ class Scope(NamedTuple):
 
 
 _STATELESS: Final = "volume extend export reboot switch_toy update update_ready shutdown"
-_HUSHING: Final = "mute unmute privacy_switch part_failed part_recovered"
+_HUSHING: Final = "mute unmute privacy_switch"
+_FAILING: Final = "part_failed part_recovered parts_tested"
 _COUNTING: Final = "violation violation_elapsed urgent_full urgent_low"
 _AT_START: Final = "down_at_start erase erased erase_failed provisioned"
+_NETWORK: Final = "link_up link_down tokens_lost auth_failed"
 _NO_FLAG: Final = ((False, False, False),)
 
 
@@ -120,34 +122,40 @@ def _without(*groups: str) -> frozenset[str]:
 SCOPES: Final = {
     "conversation": Scope(
         "conversation",
-        "turns, gestures, network, tokens, bedtime, consent; the configuration's flags one at a time",
-        _without(_STATELESS, _HUSHING, _COUNTING, _AT_START, "parts_tested auth_failed"),
+        "turns, gestures, network, tokens, bedtime, consent; the configuration's flags in turn",
+        _without(_STATELESS, _HUSHING, _FAILING, _COUNTING, _AT_START, "auth_failed reboot"),
         _ONE_FLAG_AT_A_TIME,
     ),
     "guardian": Scope(
         "guardian",
-        "commands, mutes, the switch, a failing microphone, bedtime, consent; the link holds",
-        _without(
-            _COUNTING,
-            _AT_START,
-            "release hold_elapsed chain_elapsed link_up link_down tokens_lost auth_failed",
-        ),
+        "commands, mutes, the switch, bedtime, consent; the link holds and the button stays down",
+        _without(_FAILING, _COUNTING, _AT_START, _NETWORK, "release hold_elapsed chain_elapsed"),
         ((False, False, False), (True, True, True)),
     ),
     "safety": Scope(
         "safety",
-        "start-up gestures, records, set-up, erasing, violations, queue and locks; chains of presses "
-        "never end by time and the link changes only with a turn's stream",
+        "violations, the urgent queue and every kind of lock, from every state of a turn",
         _without(
             _STATELESS,
             _HUSHING,
-            "bedtime hold_elapsed chain_elapsed link_up link_down tokens_lost say stop",
+            _FAILING,
+            _AT_START,
+            _NETWORK,
+            "bedtime say stop release hold_elapsed chain_elapsed",
+        ),
+        _NO_FLAG,
+    ),
+    "start": Scope(
+        "start",
+        "start-up gestures, records, set-up, erasing, refused credentials, failing parts, locks",
+        _without(
+            _STATELESS, _HUSHING, _COUNTING, "bedtime hold_elapsed chain_elapsed speech_started"
         ),
         _NO_FLAG,
     ),
     "full": Scope("full", "every event in every combination; takes long"),
 }
-QUICK: Final = ("conversation", "guardian", "safety")
+QUICK: Final = ("conversation", "guardian", "safety", "start")
 """Together they fire every row and give every variable each of its values (``coverage``)."""
 
 
@@ -362,9 +370,26 @@ class Exploration:
 
 
 _FLAGS: Final = (
-    "tokens refused link startup_press consent muted switched_off bedtime asleep deaf "
-    "wake wake_barge continued speech push_to_talk barred alarm flooded"
-).split()
+    "tokens",
+    "refused",
+    "link",
+    "startup_press",
+    "consent",
+    "muted",
+    "switched_off",
+    "bedtime",
+    "asleep",
+    "deaf",
+    "wake",
+    "wake_barge",
+    "continued",
+    "deferred",
+    "speech",
+    "push_to_talk",
+    "barred",
+    "alarm",
+    "flooded",
+)
 VALUES: Final[Mapping[str, frozenset[object]]] = {
     "identity": frozenset((None, False, True)),
     "presses": frozenset((0, 1, 2)),
@@ -377,7 +402,7 @@ _TIMERS: Final = frozenset((*derive.TIMERS, "state", "pause"))
 
 
 def coverage(reports: Iterable[Report], lookup: Lookup | None = None) -> tuple[Violation, ...]:
-    """Return what ``reports`` together left out: states, rows that never fired, values never taken."""
+    """Return what ``reports`` together left out: states, rows, values."""
     reports = tuple(reports)
     rules = (lookup or Lookup()).rules
     missing = [
@@ -387,7 +412,10 @@ def coverage(reports: Iterable[Report], lookup: Lookup | None = None) -> tuple[V
     ]
     for name, values in VALUES.items():
         missing += _missing(f"every-value-of-{name}", 5, values, (r.values[name] for r in reports))
-    locks = [{"none" if lock is None else lock.kind for lock in r.values["lock"]} for r in reports]  # type: ignore[attr-defined]
+    locks = [
+        {"none" if lock is None else lock.kind for lock in r.values["lock"]}  # type: ignore[attr-defined]
+        for r in reports
+    ]
     missing += _missing("every-value-of-lock", 5, _LOCKS, locks)
     timers = [{name for pairs in r.values["timers"] for name, _ in pairs} for r in reports]  # type: ignore[attr-defined]
     return (*missing, *_missing("every-timer-armed", 5, _TIMERS, timers))

@@ -47,7 +47,8 @@ def _names(functions: Iterable[Callable[..., object]]) -> tuple[str, ...]:
 
 
 def _function_text(function: Callable[..., object]) -> str:
-    """Return what the function does, or its name where a vocabulary function made it."""
+    """Return what the function does; of one that another made, its name, which tells all."""
+    function = inspect.unwrap(function)
     return _definitions(inspect.getmodule(function)).get(function.__name__, function.__name__)
 
 

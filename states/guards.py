@@ -19,6 +19,7 @@ def no(guard: Guard) -> Guard:
     def contrary(c: Context, e: Event) -> bool:
         return not guard(c, e)
 
+    contrary.__wrapped__ = guard  # type: ignore[attr-defined]  # for who asks what it negates
     contrary.__name__ = contrary.__qualname__ = f"no {guard.__name__}"
     return contrary
 
@@ -79,7 +80,8 @@ def drowsy(c: Context, _: Event) -> bool:
 
 def goes_on(c: Context, _: Event) -> bool:
     """Continued conversation: only after a reply over the stream, and only if a turn may begin."""
-    return c.continued and c.connection > 0 and c.online and c.may_hear and not c.bedtime
+    over = c.bedtime or c.deferred
+    return c.continued and c.connection > 0 and c.online and c.may_hear and not over
 
 
 def withdraws_consent(c: Context, e: Event) -> bool:

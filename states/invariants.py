@@ -253,6 +253,22 @@ def _one_turn(edge: Edge) -> str | None:
     return None
 
 
+def _deferred_comes_back(edge: Edge) -> str | None:
+    """What waits for an idle moment comes back at the first one, and no turn goes on before it."""
+    waiting = edge.before.context.deferred or edge.does("defer")
+    if edge.does("defer") and not edge.after.context.deferred:
+        return "what is deferred is not remembered"
+    dropped = edge.before.context.deferred and not edge.after.context.deferred
+    if dropped and edge.after.leaf not in REST and not edge.does("forget"):
+        return "what was deferred is neither kept nor forgotten"
+    if not waiting:
+        return "nothing was deferred and it comes back" if edge.does("recall") else None
+    if edge.after.leaf in REST and not edge.does("recall"):
+        return "what was deferred does not come back"
+    goes_on = edge.event.name == "reply_played" and edge.after.leaf in TURN
+    return "a conversation goes on although something waits" if goes_on else None
+
+
 def _bounded(edge: Edge) -> str | None:
     timers = {name for name, _ in edge.after.context.timers}
     if edge.after.leaf in MAY_STAY or timers & {"state", "pause"}:
@@ -404,8 +420,8 @@ OWN_EVENTS: Final = {
     "link": "link_up link_down stream_lost stream_failed state_elapsed",
     "refused": "auth_failed tokens_granted",
     "deaf": "part_failed part_recovered parts_tested",
-    "version": "configured",
-    "consent": "configured",
+    "version": "configured switch_toy",
+    "consent": "configured switch_toy",
     "muted": "mute unmute",
     "switched_off": "privacy_switch",
     "bedtime": "bedtime",
@@ -494,6 +510,7 @@ INVARIANTS: Final = (
     Invariant(7, "microphone-with-leave", "none while asleep, muted or without consent", _microphone_only_with_leave),
     Invariant(7, "hushing-acts-at-once", "mute, switch and withdrawn consent act at once", _microphone_only_with_leave, _about("mute", "privacy_switch", "configured")),
     Invariant(8, "one-turn", "one turn at a time, its end fenced, older ones unheard", _one_turn),
+    Invariant(0, "deferred-comes-back", "what waits comes back at the first idle moment", _deferred_comes_back),
     Invariant(9, "everything-ends", "every state that is no rest has a timeout", _bounded),
     Invariant(11, "never-weaker", "no update in a turn; a lock never weaker or shorter", _never_weaker),
     Invariant(0, "records-decide", "a locked, damaged or missing record starts locked", _records_decide, _about("records_read")),

@@ -30,6 +30,8 @@ LINE_CHARACTERS_MAX: Final = 65_536
 """No honest line comes near: a header is about 5,000 characters, a step a few hundred."""
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False)
+_MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a record of the wrong shape may raise."""
 _TAIL: Final = len(f',"hash":"{"0" * HASH_DIGITS}"}}')
 
 
@@ -149,7 +151,7 @@ class _Records:
             return
         try:
             entry = _entry(number, record)
-        except (KeyError, TypeError, ValueError) as error:
+        except _MALFORMED as error:
             raise BrokenJournal(
                 f"line {number} is no record of a step: {error!r}", number
             ) from error
@@ -165,10 +167,10 @@ class _Records:
         if len(text) > LINE_CHARACTERS_MAX:
             raise self._unbelievable(number, f"is longer than {LINE_CHARACTERS_MAX} characters")
         try:
-            record = json.loads(text)
+            record = json.loads(text.encode("ascii"))
         except (ValueError, RecursionError) as error:
             if complete or not text:
-                raise self._unbelievable(number, "is not JSON") from error
+                raise self._unbelievable(number, "is not JSON as a recorder writes it") from error
             raise TornJournal(f"line {number} is cut short", number) from error
         if not isinstance(record, dict):
             raise self._unbelievable(number, "is no record")
@@ -200,7 +202,7 @@ def _header(record: dict[str, Any]) -> Header:
             str(record["configuration"]),
             Situation(str(record["leaf"]), decoded_context(record["context"])),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise ForeignJournal(f"the header is not complete: {error!r}", 1) from error
 
 

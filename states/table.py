@@ -29,7 +29,7 @@ from states.rows import HOME, STAY, ignore, refuse, row, state
 READ, TEST, SETUP_ON, SETUP_OFF = (
     x.plain(n) for n in ("read_records", "test_parts", "start_setup", "stop_setup")
 )
-DEFER, PURGE = x.plain("defer"), x.plain("purge_speech")
+DEFER, FORGET, PURGE = (x.plain(n) for n in ("defer", "forget", "purge_speech"))
 OPEN, ABANDON, UPLINK, FINISH = (
     x.of_turn(n) for n in ("open_stream", "abandon_stream", "start_uplink", "finish_uplink")
 )
@@ -166,14 +166,14 @@ ROWS: Final = (
     row("setup.let_go",          "release",             ("boot.offer_setup",), "boot.confirm_setup"),
     row("setup.erase_let_go",    "release",             ("boot.offer_erase",), "boot.confirm_erase"),
     row("setup.confirmed",       "press",               ("boot.confirm_setup",), "boot.setup", then=c.press_begins_barred_chain),
-    row("setup.erase_confirmed", "press",               ("boot.confirm_erase",), "boot.erasing", then=(c.press_begins_barred_chain, c.identity_unknown)),
+    row("setup.erase_confirmed", "press",               ("boot.confirm_erase",), "boot.erasing", then=(c.press_begins_barred_chain, c.identity_unknown), do=FORGET),
     row("setup.unconfirmed",     "state_elapsed",       ("boot.confirm_setup", "boot.confirm_erase"), "boot.testing"),
     row("setup.over",            "state_elapsed",       ("boot.setup",), "boot.testing"),
-    row("setup.provisioned",     "provisioned",         ("boot.setup", "boot.unprovisioned"), "boot.reading", then=c.identity_unknown),
+    row("setup.provisioned",     "provisioned",         ("boot.setup", "boot.unprovisioned"), "boot.reading", then=c.identity_unknown, do=FORGET),
     row("setup.reopened",        "press",               ("boot.unprovisioned",), STAY, when=g.first_press, then=c.press_begins_barred_chain, do=(x.cue("set_me_up"), SETUP_ON)),
-    row("erase.done",            "erased",              FREE,      "boot.reading", then=c.identity_unknown),
-    row("erase.done_paused",     "erased",              PAUSED,    STAY,  then=c.identity_unknown),
-    row("erase.done_locked",     "erased",              LOCKED_ONLY, PAUSE, then=(c.identity_unknown, c.paused), do=LOCK_IT),
+    row("erase.done",            "erased",              FREE,      "boot.reading", then=c.identity_unknown, do=FORGET),
+    row("erase.done_paused",     "erased",              PAUSED,    STAY,  then=c.identity_unknown, do=FORGET),
+    row("erase.done_locked",     "erased",              LOCKED_ONLY, PAUSE, then=(c.identity_unknown, c.paused), do=(FORGET, *LOCK_IT)),
     row("erase.failed",          "erase_failed",        ("boot.erasing",), "boot.reading", do=x.report("erase_failed", urgent=True)),
     row("erase.late",            "state_elapsed",       ("boot.erasing",), "boot.reading", do=x.report("erase_failed", urgent=True)),
     row("erase.failed_late",     "erase_failed",        ANY,       STAY,  do=x.report("erase_failed", urgent=True)),
@@ -191,7 +191,6 @@ ROWS: Final = (
     row("tokens.due",            "auth_due",            ANY,       STAY,  when=g.has_identity, do=x.authenticate),
     row("link.up_ready",         "link_up",             READY,     HOME,  then=c.link_there),
     row("link.up",               "link_up",             ANY,       STAY,  then=c.link_there),
-    row("link.down",             "link_down",           ANY,       STAY,  then=c.link_gone),
     row("link.grace_over",       "grace_elapsed",       IDLE,      "offline.ready"),
 
     # -- A turn begins: by the first press of a chain, or by the wake word.
@@ -240,9 +239,9 @@ ROWS: Final = (
     row("stream.sends",          "stream_opened",       HEARING,   "streaming.sending", when=g.has_speech, then=c.stream_is_open),
     row("stream.ready",          "stream_opened",       HEARING,   STAY,  then=c.stream_is_open),
     row("stream.flushes",        "stream_opened",       ("listening.connecting",), "streaming.flushing", then=c.stream_is_open),
-    row("stream.fails",          "stream_failed stream_lost", HEARING, LISTEN_OFFLINE, then=c.stream_is_lost, do=ABANDON),
+    row("stream.fails",          "stream_failed stream_lost link_down", HEARING, LISTEN_OFFLINE, then=c.stream_is_lost, do=ABANDON),
     row("stream.refuses",        "turn_failed",         HEARING,   LISTEN_OFFLINE, then=c.stream_is_left, do=ABANDON),
-    row("stream.fails_after",    "stream_failed",       ("listening.connecting",), "offline.answering", then=c.stream_is_lost, do=(ABANDON, ANSWER)),
+    row("stream.fails_after",    "stream_failed link_down", ("listening.connecting",), "offline.answering", then=c.stream_is_lost, do=(ABANDON, ANSWER)),
     row("hearing.too_long",      "state_elapsed",       HEARING,   LISTEN_OFFLINE, when=g.has_speech, then=c.stream_is_lost, do=ABANDON),
     row("offline.too_long",      "state_elapsed",       OFFLINE_HEARING, "offline.answering", when=g.has_speech, do=(x.cue("end"), ANSWER)),
     row("hearing.nothing",       "state_elapsed",       HEARING + OFFLINE_HEARING, HOME, do=x.cue("end"), ends="nothing said"),
@@ -253,7 +252,7 @@ ROWS: Final = (
     row("flushing.done",         "uplink_flushed",      ("streaming.flushing",), "streaming.waiting"),
     row("flushing.too_long",     "state_elapsed",       ("streaming.flushing",), HOME, do=x.cue("apology"), ends="no answer"),
     row("waiting.too_long",      "state_elapsed",       WAITING,   HOME,  do=x.cue("apology"), ends="no answer"),
-    row("waiting.cut",           "stream_lost",         SENDING + ("streaming.flushing",) + WAITING, HOME, then=c.stream_is_lost, do=x.cue("offline"), ends="stream cut"),
+    row("waiting.cut",           "stream_lost link_down",       SENDING + ("streaming.flushing",) + WAITING, HOME, then=c.stream_is_lost, do=x.cue("offline"), ends="stream cut"),
     row("waiting.failed",        "turn_failed",         SENDING + ("streaming.flushing",) + WAITING + SPEAKING, HOME, do=x.cue("apology"), ends="gateway failed"),
 
     # -- The reply.
@@ -261,7 +260,8 @@ ROWS: Final = (
     row("reply.goes_on",         "reply_began",         SPEAKING,  STAY,  then=c.frames_come),
     row("reply.runs_dry",        "reply_dry",           SPEAKING,  STAY,  then=c.frames_await),
     row("reply.stays_dry",       "dry_elapsed",         SPEAKING,  HOME,  do=x.cue("apology"), ends="reply ran dry"),
-    row("reply.cut",             "stream_lost",         SPEAKING,  STAY,  then=c.stream_is_lost, do=END_REPLY),
+    row("reply.cut",             "stream_lost link_down", SPEAKING, STAY, when=g.stream_open, then=c.stream_is_lost, do=END_REPLY),
+    row("link.down",             "link_down",           ANY,       STAY,  then=c.link_gone),
     row("reply.goes_round",      "reply_played",        SPEAKING,  LISTEN, when=g.goes_on, then=c.turn_begins, do=x.cue("listening"), ends="answered"),
     row("reply.ends",            "reply_played",        SPEAKING,  HOME,  ends="answered"),
     row("reply.too_long",        "state_elapsed",       SPEAKING,  HOME,  do=x.cue("end"), ends="reply too long"),
@@ -290,7 +290,7 @@ ROWS: Final = (
     row("consent.withdrawn_noted", "configured",        ANY,       STAY,  when=g.withdraws_consent, then=c.configuration_holds,
                                                                            do=(PURGE, APPLY, x.report("consent_withdrawn", urgent=True))),
     row("configured.rest",       "configured",          REST,      HOME,  then=c.configuration_holds, do=APPLY),
-    row("configured.later",      "configured",          TURN,      STAY,  do=(TIGHTEN, DEFER)),
+    row("configured.later",      "configured",          TURN,      STAY,  then=c.something_waits, do=(TIGHTEN, DEFER)),
     row("configured.at_once",    "configured",          ANY,       STAY,  then=c.configuration_holds, do=APPLY),
 
     # -- What a guardian asks for.
@@ -303,11 +303,12 @@ ROWS: Final = (
     row("command.extend",        "extend",              ANY,       STAY,  do=(x.of_command("extend"), DONE)),
     row("command.export",        "export",              ANY,       STAY,  do=x.of_command("export")),
     row("command.erase_locked",  "erase",               LOCKED,    STAY,  do=DENIED),
-    row("command.erase",         "erase",               REST,      "boot.erasing", then=c.identity_unknown),
-    row("command.switch_toy",    "switch_toy",          REST + LOCKED, STAY, do=x.of_command("switch_toy")),
+    row("command.erase",         "erase",               REST,      "boot.erasing", then=c.identity_unknown, do=FORGET),
+    row("command.switch_toy",    "switch_toy",          REST,      HOME,  then=c.configuration_unknown, do=x.of_command("switch_toy")),
+    row("command.switch_toy_locked", "switch_toy",      LOCKED,    STAY,  then=c.configuration_unknown, do=x.of_command("switch_toy")),
     row("command.reboot",        "reboot",              REST + LOCKED, STAY, do=x.of_command("reboot")),
     row("command.update",        "update",              REST + LOCKED, STAY, do=x.of_command("update")),
-    row("command.later",         "say erase switch_toy reboot update", STARTING + TURN, STAY, do=DEFER),
+    row("command.later",         "say erase switch_toy reboot update", STARTING + TURN, STAY, then=c.something_waits, do=DEFER),
     row("update.while_asleep",   "update_ready",        ("idle.asleep",), STAY, do=x.of_command("update")),
 
     # -- The body.
