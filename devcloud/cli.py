@@ -1,0 +1,108 @@
+"""``pommai cloud``: the development cloud alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+from devcloud.errors import PortBusyError, SettingsError, WorldError
+from devcloud.settings import HOST, Settings
+
+if TYPE_CHECKING:
+    import argparse
+
+DEFAULTS: Final = Settings()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        "--port", type=int, default=DEFAULTS.port, help="0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device-id",
+        default=DEFAULTS.device_id,
+        help="the device that may authenticate (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--device-secret",
+        default=DEFAULTS.device_secret,
+        help="its secret, for tests only (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--toy-id", default=DEFAULTS.toy_id, help="the toy it carries (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--token-lifetime-s",
+        type=float,
+        default=DEFAULTS.token_lifetime_s,
+        help="how long its tokens last, in seconds (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="say that it is ready as one line of JSON"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the development cloud on loopback until it is interrupted.
+
+    Returns 0 after SIGINT or SIGTERM, 64 (EX_USAGE) for an option that cannot be, and 69
+    (EX_UNAVAILABLE) when the port is taken or a part of the system is missing.
+    """
+    try:
+        settings = Settings(
+            port=args.port,
+            device_id=args.device_id,
+            device_secret=args.device_secret,
+            toy_id=args.toy_id,
+            token_lifetime_s=args.token_lifetime_s,
+        )
+        asyncio.run(_serve(settings, as_json=args.json))
+    except SettingsError as error:
+        return _fail(str(error), os.EX_USAGE)
+    except PortBusyError:
+        return _fail(
+            f"port {args.port} on {HOST} is in use: end the program that listens there,"
+            " or give another with --port (0 takes a free one)",
+            os.EX_UNAVAILABLE,
+        )
+    except WorldError as error:
+        return _fail(str(error), os.EX_UNAVAILABLE)
+    return os.EX_OK
+
+
+async def _serve(settings: Settings, *, as_json: bool) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    # Here, so that a wrong option is told without waiting for the web server's import.
+    from devcloud.server import DevelopmentCloud  # noqa: PLC0415
+
+    async with DevelopmentCloud(settings) as cloud:
+        if as_json:
+            line = json.dumps(
+                {
+                    "event": "ready",
+                    "convex_url": cloud.convex_url,
+                    "stream_url": cloud.stream_url,
+                    "control_url": cloud.control_url,
+                    "pid": os.getpid(),
+                }
+            )
+        else:
+            line = (
+                f"cloud ready: CONVEX_URL={cloud.convex_url} STREAM_URL={cloud.stream_url}"
+                " (Ctrl-C stops it)"
+            )
+        print(line, flush=True)
+        await stopped.wait()
+
+
+def _fail(message: str, exit_code: int) -> int:
+    print(f"cloud: {message}", file=sys.stderr)
+    return exit_code

@@ -1,0 +1,25 @@
+"""What the cloud counts while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the cloud counts while it runs; all of it over the stream.
+
+    - ``connections``: upgrades that were accepted.
+    - ``connections_open``: those that are open now.
+    - ``refused_upgrades``: upgrades that were refused, whatever for.
+    - ``malformed_messages``: messages that the dialect does not allow.
+    """
+
+    connections: int = 0
+    connections_open: int = 0
+    refused_upgrades: int = 0
+    malformed_messages: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """Write them as the control API shows them."""
+        return asdict(self)

@@ -1,0 +1,96 @@
+"""The WebSocket under the sync protocol: texts in, texts out, one session each."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import WSMsgType, web
+
+from devcloud.sync import SyncSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from devcloud.deployment import Deployment
+    from devcloud.functions import Functions
+    from devcloud.sockets import Sockets
+    from devcloud.tokens import Tokens
+
+PING_INTERVAL_S: Final = 15.0
+"""Clients take 30 s without a message for a dead server."""
+
+
+class SyncSockets:
+    """The routes that upgrade to the sync protocol."""
+
+    def __init__(
+        self, deployment: Deployment, functions: Functions, tokens: Tokens, sockets: Sockets
+    ) -> None:
+        self._deployment = deployment
+        self._functions = functions
+        self._tokens = tokens
+        self._sockets = sockets
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the routes to register: the Python client's, and the JavaScript client's."""
+        return [web.get("/api/sync", self._serve), web.get("/api/{version}/sync", self._serve)]
+
+    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
+        socket = await self._sockets.accept(request)
+        connection = _Connection(socket, SyncSession(self._functions, self._tokens))
+        with self._deployment.watching(connection.committed.set):
+            updates = asyncio.create_task(connection.push_updates())
+            try:
+                await connection.receive()
+            finally:
+                updates.cancel()
+                with suppress(asyncio.CancelledError):
+                    await updates
+        return socket
+
+
+class _Connection:
+    """One socket and its session; whoever changes the session sends what follows from it."""
+
+    def __init__(self, socket: web.WebSocketResponse, session: SyncSession) -> None:
+        self._socket = socket
+        self._session = session
+        self._turn = asyncio.Lock()
+        self.committed = asyncio.Event()
+
+    async def receive(self) -> None:
+        """Feed the session with what arrives, until the socket closes."""
+        async for message in self._socket:
+            if message.type is WSMsgType.TEXT:
+                await self._advance(functools.partial(self._session.receive_text, message.data))
+
+    async def push_updates(self) -> None:
+        """Tell the client about commits as they happen, and that we live when there are none."""
+        while True:
+            try:
+                async with asyncio.timeout(PING_INTERVAL_S):
+                    await self.committed.wait()
+            except TimeoutError:
+                await self._advance(lambda _: self._session.ping())
+            else:
+                self.committed.clear()
+                await self._advance(self._session.refresh)
+
+    async def _advance(self, change: Callable[[float], None]) -> None:
+        # One at a time: messages must go out in the order in which the session made them. Waiting
+        # for a slow reader here also keeps its outbox from growing.
+        async with self._turn:
+            change(time.time())
+            try:
+                for message in self._session.messages_to_send():
+                    await self._socket.send_str(message)
+                if self._session.closed:
+                    code, reason = self._session.closed
+                    await self._socket.close(code=code, message=reason.encode())
+            except ConnectionError:
+                # The peer is gone; `receive` ends.
+                return

@@ -1,0 +1,44 @@
+"""The list of turns that came over the stream, for inspection."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Final
+
+TURNS_MAX: Final = 1000
+
+
+@dataclass(slots=True)
+class Turn:
+    """One utterance and what came of it; filled in as it happens.
+
+    ``first_packet_ms`` is the time from the utterance's end to the reply's first packet.
+    ``completed`` says that the reply was sent to its end.
+    """
+
+    connection: int
+    transcript: str | None = None
+    reply: str | None = None
+    chunks: int = 0
+    utterance_ms: int = 0
+    first_packet_ms: float | None = None
+    reply_packets_sent: int = 0
+    completed: bool = False
+
+
+class TurnLog:
+    """The last ``TURNS_MAX`` turns, oldest first."""
+
+    def __init__(self) -> None:
+        self._turns: deque[Turn] = deque(maxlen=TURNS_MAX)
+
+    def begin(self, connection: int) -> Turn:
+        """Note that an utterance has begun; the oldest turn makes room."""
+        turn = Turn(connection)
+        self._turns.append(turn)
+        return turn
+
+    def to_json(self) -> list[dict[str, object]]:
+        """Write them as the control API shows them."""
+        return [asdict(turn) for turn in self._turns]

@@ -1,0 +1,16 @@
+"""The cloud: authentication and the toy's configuration, through the official Convex client.
+
+How it is put together
+    ``convex`` 0.8.1 holds the interpreter lock while it waits, has no timeout, and sends offline
+    calls later, perhaps twice. So two halves of it are used, each where it does no harm:
+
+    - One-shot calls go through its HTTP client, on one ``requests`` session with timeouts and
+      limits (``session``), in a few threads (``workers``, ``caller``).
+    - The live query runs in a child process (``child``), which the parent kills and starts anew
+      when it falls silent (``live``). Where that does not work, the same query is polled
+      (``polling``).
+
+    ``authentication`` obtains and renews the tokens for both; ``versions`` decides which
+    configuration (``configuration``) is in force and keeps it on disk (``cache``). ``cloud`` puts
+    them together.
+"""

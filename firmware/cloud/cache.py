@@ -1,0 +1,102 @@
+"""The last good configuration, on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Final
+
+from firmware.cloud.errors import CacheError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT: Final = 1
+FILE_BYTES_MAX: Final = 1_048_576
+"""Longest file that is read."""
+
+
+class ConfigurationCache:
+    """Keeps one configuration of one toy in one file, whole or not at all.
+
+    The file has two lines of JSON: a head with format, toy, version and the SHA-256 of the second,
+    and the configuration as the cloud sent it. It is replaced by renaming a finished copy, so a
+    power cut leaves the old one or the new one.
+
+    Both methods block for as long as the card takes; `store` waits until the card has it.
+
+    Args:
+        path: The file. Its folder must exist; a copy that is being written stands beside it.
+        toy_id: Whose configuration it is. A file of another toy's is as good as none.
+    """
+
+    def __init__(self, path: Path, toy_id: str) -> None:
+        self._path = path
+        self._toy_id = toy_id
+
+    def load(self) -> dict[str, object] | None:
+        """Return the configuration as the cloud sent it, unchecked; None if there is no file.
+
+        Raises:
+            CacheError: There is a file, but it cannot be read, is damaged, or is not this toy's.
+        """
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(FILE_BYTES_MAX + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CacheError(f"{self._path} cannot be read ({error.strerror})") from None
+        head, _, body = content.partition(b"\n")
+        body = body.removesuffix(b"\n")
+        try:
+            found = json.loads(body)
+            if json.loads(head) == self._head(found["version"], body):
+                return dict(found)
+        except (ValueError, LookupError, TypeError, RecursionError):
+            pass
+        raise CacheError(f"{self._path} is damaged, or is not that of this toy")
+
+    def store(self, body: bytes, version: int) -> None:
+        """Put a configuration on disk in place of what was there; it is durable on return.
+
+        Args:
+            body: The configuration as the cloud sent it: JSON, on one line.
+            version: The version that stands in it.
+
+        Raises:
+            CacheError: It could not be written. What was there before is there still.
+        """
+        head = json.dumps(self._head(version, body), separators=(",", ":")).encode()
+        unfinished = self._path.with_name(f"{self._path.name}.new")
+        try:
+            _write_durably(unfinished, head + b"\n" + body + b"\n")
+            unfinished.replace(self._path)
+            _sync(self._path.parent)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+            raise CacheError(f"{self._path} cannot be written ({error.strerror})") from None
+
+    def _head(self, version: object, body: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(body).hexdigest()
+        return {"format": FORMAT, "toyId": self._toy_id, "version": version, "sha256": digest}
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already, with its mode
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable: renaming alone does not (rename(2), fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,94 @@
+"""Calls of Convex functions from the loop, which they never hold up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from firmware.cloud.errors import DeadlineError
+from firmware.cloud.session import Kind, Session
+from firmware.cloud.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firmware.cloud.settings import CloudSettings
+
+CALLS_AT_ONCE_MAX: Final = 2
+CALLS_WAITING_MAX: Final = 16
+
+_T = TypeVar("_T")
+
+
+class Calls(Protocol):
+    """Calls functions of the cloud."""
+
+    async def call(
+        self,
+        kind: Kind,
+        function: str,
+        arguments: Callable[[], Mapping[str, object]],
+        parse: Callable[[object], _T],
+        *,
+        token: str | None = None,
+    ) -> _T:
+        """Call a function and return what `parse` makes of its value.
+
+        Args:
+            kind: ``query`` or ``mutation``.
+            function: Its name, as ``toys:getConfiguration``.
+            arguments: Gives the arguments when the call begins. It runs on a worker's thread, so it
+                may block, and a secret in them lives no longer than the call.
+            parse: Turns the value into a result, on a worker's thread.
+            token: Whom to speak for; nobody if left out.
+
+        Raises:
+            CloudFaultError: There is no result; the class says why. A mutation may have been
+                carried out all the same.
+            ClosedError: The calls are closed.
+        """
+        ...
+
+
+class Caller:
+    """`Calls` over one HTTP session and a few threads, each call with a deadline.
+
+    A call that is cancelled or late is given up by the loop at once; its thread is free again when
+    the session's own timeouts end it.
+
+    Raises:
+        AddressError: The settings' address cannot be used.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._session = Session(settings)
+        self._deadline_ms = settings.call_deadline_ms
+        self._workers = Workers(
+            "cloud calls", threads_max=CALLS_AT_ONCE_MAX, waiting_max=CALLS_WAITING_MAX
+        )
+
+    async def call(
+        self,
+        kind: Kind,
+        function: str,
+        arguments: Callable[[], Mapping[str, object]],
+        parse: Callable[[object], _T],
+        *,
+        token: str | None = None,
+    ) -> _T:
+        """Call a function: see `Calls`."""
+
+        def work() -> _T:
+            return parse(self._session.call(kind, function, arguments(), token))
+
+        try:
+            async with asyncio.timeout(self._deadline_ms / 1000):
+                return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+        except TimeoutError:
+            pass
+        raise DeadlineError(f"{function} was not answered within {self._deadline_ms} ms")
+
+    def close(self) -> None:
+        """Take no more calls, forget those that wait, and close the connections."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._session.close()

@@ -1,0 +1,61 @@
+"""What passes between the firmware and its child: one JSON object a line.
+
+Parent to child, once: the `Job`. Child to parent:
+
+==============================  ================================================================
+``{"ready": true}``             the client is loaded and connects from now on
+``{"beat": true}``              a sign of life: nobody waits for an answer of the cloud
+``{"value": …}``                the query's value, whenever it is another one
+``{"failed": "CODE"}``          the query failed, with the code that the function gave, or ``""``
+==============================  ================================================================
+
+While the cloud owes an answer there are no beats. So a line, of any kind, proves that the child
+runs *and* that its connection carries; silence means that one of the two is dead, and which one
+does not matter.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+LINE_BYTES_MAX: Final = 1_048_576
+"""Longest line, either way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the child is to do.
+
+    Attributes:
+        parent: The parent's process id: the child never outlives it.
+        url: The deployment's address.
+        token: Whom to speak for.
+        function: The query, as ``toys:getConfiguration``.
+        arguments: Its arguments.
+        heartbeat_ms: Time between beats.
+        renewal_interval_ms: Time between renewals of the subscription.
+    """
+
+    parent: int
+    url: str
+    token: str = field(repr=False)
+    function: str
+    arguments: dict[str, str]
+    heartbeat_ms: int
+    renewal_interval_ms: int
+
+    def line(self) -> bytes:
+        """Return it as a line."""
+        return line(asdict(self))
+
+    @classmethod
+    def parse(cls, text: bytes) -> Job:
+        """Read a line that `line` made."""
+        return cls(**json.loads(text))
+
+
+def line(message: dict[str, Any]) -> bytes:
+    """Return a message as a line."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,235 @@
+"""The parent of the live query's process: starts it, hears it, replaces it when it falls silent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from firmware.cloud.backoff import Backoff
+from firmware.cloud.lines import LINE_BYTES_MAX, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from random import Random
+
+    from firmware.cloud.settings import CloudSettings
+    from hardware.clock import Clock
+
+STRAY_LINES_MAX: Final = 1_000
+"""Lines that mean nothing, from one child; at one more it is replaced."""
+
+COMMAND: Final = (sys.executable, "-m", "firmware.cloud.child")
+
+# Where the child finds the same firmware as this, installed or not.
+_TREE: Final = Path(__file__).resolve().parents[2]
+
+# The child's whole environment. The firmware's own may hold its settings, secrets included.
+_ENVIRONMENT_KEPT: Final = (
+    "LD_LIBRARY_PATH",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A function of the cloud that returns a value for its arguments."""
+
+    function: str
+    arguments: Mapping[str, str]
+
+
+class LiveQuery:
+    """Keeps one query of the cloud alive in a child process.
+
+    The child speaks for a token; `use` gives it another one by starting it anew. One that falls
+    silent, ends, or talks nonsense is killed and replaced after a wait with full jitter; why it did
+    is not asked, since whatever happened, a new one is the answer.
+
+    Args:
+        on_value: Takes the query's value, on the loop: the present one, not every one there was,
+            and perhaps the same again.
+        on_failed: Takes the code of a query that the cloud refused, or an empty text.
+        command: What to start instead of the child, in tests.
+    """
+
+    def __init__(  # noqa: PLR0913 - its parts, each named where it is made
+        self,
+        settings: CloudSettings,
+        address: str,
+        query: Query,
+        *,
+        clock: Clock,
+        random: Random,
+        on_value: Callable[[object], None],
+        on_failed: Callable[[str], None],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._settings = settings
+        self._address = address
+        self._query = query
+        self._clock = clock
+        self._backoff = Backoff(settings.retry_delay_ms_min, settings.retry_delay_ms_max, random)
+        self._on_value = on_value
+        self._on_failed = on_failed
+        self._command = command
+        self._token = ""
+        self._outdated = asyncio.Event()  # the present child is no longer wanted
+        self._closed = False
+        self._child: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.lost = asyncio.Event()
+        """Set while no child gets answers, from the first one that failed."""
+
+    def use(self, token: str) -> None:
+        """Speak for `token` from now on. The first time, this starts the query."""
+        self._token = token
+        self._dismiss()
+        if self._task is None and not self._closed:
+            self._task = asyncio.create_task(self._keep_alive(), name="live query")
+
+    async def close(self) -> None:
+        """End the child and wait until it is gone."""
+        self._closed = True
+        self._dismiss()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def _dismiss(self) -> None:
+        self._outdated.set()
+        if self._child is not None:
+            _kill(self._child)
+
+    async def _keep_alive(self) -> None:
+        while not self._closed:
+            self._outdated.clear()
+            began_ms = self._clock.monotonic_ms()
+            reason = await self._live_once()
+            if self._outdated.is_set():
+                continue
+            if not self.lost.is_set():
+                _log.warning("the live query is lost: %s", reason)
+                self.lost.set()
+            if self._clock.monotonic_ms() - began_ms > self._settings.retry_delay_ms_max:
+                self._backoff.reset()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._backoff.next_delay_ms() / 1000):
+                    await self._outdated.wait()
+
+    async def _live_once(self) -> str:
+        """Start a child, hear it to its end, and return why it ended."""
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,  # it could say anything
+                limit=LINE_BYTES_MAX,
+                cwd=_TREE,
+                env=self._environment(),
+                start_new_session=True,  # an interrupt from the terminal is for us alone
+            )
+        except OSError as error:
+            return f"its process cannot be started ({error.strerror})"
+        self._child = child
+        try:
+            return await self._converse(child)
+        finally:
+            self._child = None
+            _kill(child)
+            await _bury(child)
+
+    async def _converse(self, child: asyncio.subprocess.Process) -> str:
+        assert child.stdin is not None  # noqa: S101 - it is a pipe
+        assert child.stdout is not None  # noqa: S101
+        if self._outdated.is_set():
+            return "it was started with a token of before"
+        silence_s = self._settings.child_silence_ms_max / 1000
+        strays = 0
+        try:
+            async with asyncio.timeout(silence_s) as patience:
+                # On standard input: arguments and environment of a process can be read by others.
+                child.stdin.write(self._job().line())
+                child.stdin.close()
+                while (text := await _next_line(child.stdout)) and not self._outdated.is_set():
+                    if self._understand(text):
+                        patience.reschedule(asyncio.get_running_loop().time() + silence_s)
+                        continue
+                    strays += 1
+                    if strays > STRAY_LINES_MAX:
+                        return f"more than {STRAY_LINES_MAX} lines meant nothing"
+                    await asyncio.sleep(0)  # a flood of them must not hold up the loop
+                return f"its process ended ({await child.wait()})"
+        except TimeoutError:
+            return f"silence for {self._settings.child_silence_ms_max} ms"
+
+    def _job(self) -> Job:
+        return Job(
+            parent=os.getpid(),
+            url=self._address,
+            token=self._token,
+            function=self._query.function,
+            arguments=dict(self._query.arguments),
+            heartbeat_ms=self._settings.heartbeat_ms,
+            renewal_interval_ms=self._settings.renewal_interval_ms,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in _ENVIRONMENT_KEPT if name in os.environ}
+        return kept | ({"SSL_CERT_FILE": self._settings.ca_file} if self._settings.ca_file else {})
+
+    def _understand(self, text: bytes) -> bool:
+        """Act on a line; False if it means nothing."""
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+        match message:
+            case {"value": value}:
+                self._answered()
+                self._on_value(value)
+            case {"failed": str(code)}:
+                self._answered()
+                self._on_failed(code)
+            case {"beat": True} | {"ready": True}:
+                pass
+            case _:
+                return False
+        return True
+
+    def _answered(self) -> None:
+        if self.lost.is_set():
+            _log.info("the live query is back")
+            self.lost.clear()
+
+
+async def _next_line(stream: asyncio.StreamReader) -> bytes:
+    """Return the next line, an empty one if it was too long, or nothing at the end."""
+    try:
+        return await stream.readline()
+    except ValueError:  # longer than LINE_BYTES_MAX; what was read of it is gone
+        return b"\n"
+
+
+def _kill(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.kill()
+
+
+async def _bury(child: asyncio.subprocess.Process) -> None:
+    """Wait for a killed process, and empty its pipe: only then asyncio lets go of both."""
+    assert child.stdout is not None  # noqa: S101 - it is a pipe
+    while await child.stdout.read(LINE_BYTES_MAX):
+        pass
+    await child.wait()

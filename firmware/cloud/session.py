@@ -1,0 +1,217 @@
+"""The one HTTP session with the cloud, and the official client on top of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from firmware.cloud.errors import (
+    ApplicationError,
+    AuthenticationError,
+    CloudFaultError,
+    DeadlineError,
+    MalformedError,
+    NetworkError,
+    ServerError,
+)
+from firmware.cloud.settings import CloudSettings, checked_address
+from firmware.cloud.values import UNAUTHENTICATED, plain, refusal_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+
+ANSWER_BYTES_MAX: Final = 1_048_576
+"""Longest answer that is read."""
+
+Kind = Literal["query", "mutation"]
+
+_PIECE_BYTES: Final = 65_536
+_STATUS_OK: Final = 200
+_STATUS_UNAUTHENTICATED: Final = frozenset({401, 403})
+
+
+class Session:
+    """Calls Convex functions through the official HTTP client, on one connection pool.
+
+    The official client posts through its module's ``requests``, and so without any timeout. Here
+    that module is loaded a second time, under no name that anybody else could import, and is given
+    an object with the same ``post`` that has timeouts and limits: the code that speaks Convex is
+    theirs, the way it reaches the network is ours, and nothing is changed for others.
+
+    All of it is imported by the first call, on the thread that makes it: it costs a quarter of a
+    second on a desk, and a toy has better things to do while it starts. This is the only place that
+    brings ``requests`` or ``convex`` into the firmware's own process.
+
+    Raises:
+        AddressError: The settings' address cannot be used.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._address = checked_address(settings.url)
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._official: ModuleType | None = None
+
+    def call(
+        self, kind: Kind, function: str, arguments: Mapping[str, object], token: str | None
+    ) -> object:
+        """Call a function for the holder of `token`, or for nobody, and return its plain value.
+
+        It blocks, up to the settings' timeouts: call it on a worker's thread, or on several.
+
+        Raises:
+            CloudFaultError: There is no value; the class says why. Nothing of the arguments, of the
+                token or of the cloud's words is in it, nor in any exception that it refers to.
+        """
+        with self._lock:
+            if self._official is None:
+                self._official = _load_official(_Transport(self._settings))
+            official = self._official
+        failure: CloudFaultError
+        try:
+            client = official.ConvexHttpClient(self._address)
+            if token is not None:
+                client.set_auth(token)
+            ask = client.query if kind == "query" else client.mutation
+            return plain(ask(function, dict(arguments)))
+        except CloudFaultError as error:
+            failure = error
+        except official.ConvexError as error:
+            failure = _refusal(error.data)
+        except official.ConvexExecutionError:
+            failure = ApplicationError("")
+        except Exception as error:  # noqa: BLE001 - whatever their code raises over a strange answer
+            failure = MalformedError(f"the cloud's answer cannot be read ({type(error).__name__})")
+        # Outside the handlers, so that the client's exception does not hang on ours.
+        raise failure
+
+    def close(self) -> None:
+        """Close the connections that no call is using."""
+        # Without the lock: the first call may hold it for as long as the imports take.
+        official = self._official
+        if official is not None:
+            vars(official)["requests"].close()
+
+
+def _refusal(data: object) -> CloudFaultError:
+    code = refusal_code(data)
+    if code == UNAUTHENTICATED:
+        return AuthenticationError("the cloud's function does not take the token")
+    return ApplicationError(code)
+
+
+def _load_official(transport: _Transport) -> ModuleType:
+    """Load the official client's module once more, with `transport` in place of ``requests``."""
+    spec = importlib.util.find_spec("convex.http_client")
+    assert spec is not None  # noqa: S101 - a dependency, and pinned
+    assert spec.loader is not None  # noqa: S101 - it is a file
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    vars(module)["requests"] = transport
+    return module
+
+
+class _Transport:
+    """What the official client needs of ``requests``: ``post``, with timeouts and limits.
+
+    An answer gets through to the client only if its status is 200 and its body has the agreed form;
+    anything else is raised here, past the client, which would lose the status or quote the body.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        # By the first call: see Session.
+        from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415
+
+        import requests  # noqa: PLC0415
+
+        self._timeouts_s = (settings.connect_timeout_ms / 1000, settings.read_timeout_ms / 1000)
+        self._total_s = settings.call_deadline_ms / 1000
+        self._session = requests.Session()
+        # No proxies, and no .netrc, whose entries would replace the token.
+        self._session.trust_env = False
+        self._session.verify = settings.ca_file or True
+        # Nothing is compressed, so a small answer cannot turn into a large one.
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+
+    def post(self, url: str, *, json: object, headers: Mapping[str, str]) -> _Answer:
+        """Post as ``requests.post`` would.
+
+        Raises:
+            CloudFaultError: There is no answer, or none that the client could read.
+        """
+        deadline_s = time.monotonic() + self._total_s  # a socket knows no other time
+        failure: CloudFaultError
+        try:
+            with self._session.post(
+                url,
+                json=json,
+                headers=headers,
+                timeout=self._timeouts_s,
+                allow_redirects=False,  # a secret goes to the address in the settings or nowhere
+                stream=True,
+            ) as response:
+                _check_status(response.status_code)
+                return _Answer(_read(response.raw, deadline_s))
+        except CloudFaultError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - whatever the network and its libraries raise
+            failure = NetworkError(f"the cloud cannot be reached ({type(error).__name__})")
+        # Outside the handlers, so that theirs, which holds the request, does not hang on ours.
+        raise failure
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._session.close()
+
+
+class _Answer:
+    """What the official client needs of a response of status 200 whose body has the agreed form."""
+
+    headers: Final[Mapping[str, str]] = {}
+    """None: the client would print what a deprecation header says."""
+
+    def __init__(self, body: bytes) -> None:
+        self._json = _parsed(body)
+
+    def json(self) -> dict[str, Any]:
+        """Return the parsed body."""
+        return self._json
+
+    def raise_for_status(self) -> None:
+        """Do nothing: the status is 200."""
+
+
+def _check_status(status: int) -> None:
+    if status in _STATUS_UNAUTHENTICATED:
+        raise AuthenticationError(f"the cloud does not take the token (HTTP status {status})")
+    if status != _STATUS_OK:
+        raise ServerError(status)
+
+
+def _read(raw: Any, deadline_s: float) -> bytes:  # noqa: ANN401 - urllib3's response, untyped in requests
+    """Read a body within its limits. The read timeout bounds each wait, the deadline their sum."""
+    body = bytearray()
+    while piece := raw.read1(_PIECE_BYTES):
+        body += piece
+        if len(body) > ANSWER_BYTES_MAX:
+            raise MalformedError(f"the cloud's answer is longer than {ANSWER_BYTES_MAX} bytes")
+        if time.monotonic() > deadline_s:
+            raise DeadlineError("the cloud's answer took too long to arrive")
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        # Numbers are floats in Convex; its client reads no others.
+        answer = json.loads(body, parse_int=float)
+    except (ValueError, RecursionError):
+        answer = None
+    match answer:
+        case {"status": "success", "value": _} | {"status": "error", "errorMessage": str()}:
+            return dict(answer)
+    raise MalformedError("the cloud's answer is not that of a Convex function")

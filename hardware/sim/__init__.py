@@ -1,0 +1,1 @@
+"""The same interfaces without a Pi: virtual time, a virtual board, virtual sound."""

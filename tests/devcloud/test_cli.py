@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import requests
+
+from tests.devcloud.running import TIMEOUT_S, RunningCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = [sys.executable, "-m", "devcloud"]
+
+
+@contextmanager
+def started(*options: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline()
+
+
+def fails(*options: str, **environment: str) -> tuple[int, str]:
+    """Run it where it cannot run; its exit code, and what it says."""
+    done = subprocess.run(
+        [*COMMAND, *options],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_ctrl_c_ends_it_cleanly_within_two_seconds() -> None:
+    with started() as process:
+        line = first_line(process)
+        assert line.startswith("cloud ready: CONVEX_URL=http://127.0.0.1:")
+        assert "/audio-stream (Ctrl-C stops it)" in line
+        begun_s = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=TIMEOUT_S)
+        assert time.monotonic() - begun_s < 2
+        assert (process.returncode, rest) == (0, ("", ""))
+
+
+def test_sigterm_ends_it_within_two_seconds_though_a_peer_does_not_answer() -> None:
+    with started("--json") as process:
+        port = int(json.loads(first_line(process))["convex_url"].rsplit(":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as peer:
+            peer.sendall(
+                b"GET /api/sync HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            )
+            assert peer.recv(1000).startswith(b"HTTP/1.1 101")
+            begun_s = time.monotonic()
+            process.terminate()
+            assert process.wait(TIMEOUT_S) == 0
+            assert time.monotonic() - begun_s < 2
+
+
+def test_programs_get_one_line_of_json_and_can_connect() -> None:
+    with started("--json", "--device-id", "d", "--device-secret", "s", "--toy-id", "t") as process:
+        ready = json.loads(first_line(process))
+        assert ready["event"] == "ready"
+        assert ready["pid"] == process.pid
+        assert ready["stream_url"].endswith("/audio-stream")
+        answer = requests.post(
+            f"{ready['convex_url']}/api/mutation",
+            json={
+                "path": "auth:authenticateDevice",
+                "args": {"deviceId": "d", "deviceSecret": "s"},
+            },
+            timeout=TIMEOUT_S,
+        )
+        assert answer.json()["status"] == "success"
+        assert requests.get(f"{ready['control_url']}/turns", timeout=TIMEOUT_S).json() == []
+
+
+def test_a_busy_port_is_one_clear_line(cloud: RunningCloud) -> None:
+    port = cloud.cloud.convex_url.rsplit(":", 1)[1]
+    code, says = fails("--port", port)
+    assert code == os.EX_UNAVAILABLE
+    assert says == (
+        f"cloud: port {port} on 127.0.0.1 is in use: end the program that listens there,"
+        " or give another with --port (0 takes a free one)\n"
+    )
+
+
+def test_a_missing_synthesiser_is_one_clear_line() -> None:
+    code, says = fails("--port", "0", PATH="/nonexistent")
+    assert code == os.EX_UNAVAILABLE
+    assert says == "cloud: espeak-ng cannot be found: install the package espeak-ng\n"
+
+
+def test_an_option_that_cannot_be_is_one_clear_line() -> None:
+    code, says = fails("--token-lifetime-s", "0")
+    assert code == os.EX_USAGE
+    assert says.startswith("cloud: token_lifetime_s 0.0: must be above 0")
+    assert says.count("\n") == 1

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devcloud.dialect import AudioChunk
+from devcloud.errors import BadPacketError, MalformedMessageError
+from devcloud.opus import FRAME_BYTES, Decoder, Encoder
+from devcloud.uplink import UTTERANCE_MS_MAX, Uplink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def uplink() -> Iterator[Uplink]:
+    with Decoder() as decoder:
+        yield Uplink(decoder)
+
+
+@pytest.fixture(scope="module")
+def packet() -> bytes:
+    with Encoder() as encoder:
+        return encoder.encode(bytes(FRAME_BYTES))
+
+
+def chunk(packet: bytes, sequence: int, *, is_final: bool = False) -> AudioChunk:
+    return AudioChunk(packet, 0.0, sequence, is_final)
+
+
+def test_utterances_follow_each_other_each_from_0(uplink: Uplink, packet: bytes) -> None:
+    for _ in range(2):
+        for sequence in range(3):
+            pcm = uplink.take(chunk(packet, sequence))
+            assert pcm
+            assert len(pcm) == FRAME_BYTES
+        assert uplink.take(chunk(b"", 3, is_final=True)) == b""
+        assert (uplink.chunks, uplink.duration_ms) == (3, 60)
+
+
+def test_the_last_chunk_may_bring_audio(uplink: Uplink, packet: bytes) -> None:
+    assert uplink.take(chunk(packet, 0, is_final=True))
+    assert uplink.take(chunk(packet, 0))
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 3])
+def test_a_chunk_out_of_order_spoils_the_utterance(
+    uplink: Uplink, packet: bytes, wrong: int
+) -> None:
+    uplink.take(chunk(packet, 0))
+    uplink.take(chunk(packet, 1))
+    with pytest.raises(MalformedMessageError, match=f"chunk {wrong} came where 2 was due"):
+        uplink.take(chunk(packet, wrong))
+    assert uplink.take(chunk(packet, 4)) is None
+    assert uplink.take(chunk(b"", 5, is_final=True)) is None
+    assert uplink.take(chunk(packet, 0))
+
+
+def test_an_utterance_begins_with_0(uplink: Uplink, packet: bytes) -> None:
+    with pytest.raises(MalformedMessageError, match="0 was due"):
+        uplink.take(chunk(packet, 1))
+
+
+def test_a_new_utterance_may_follow_a_spoilt_one_that_never_ended(
+    uplink: Uplink, packet: bytes
+) -> None:
+    with pytest.raises(BadPacketError):
+        uplink.take(chunk(b"\xff\xff\xff", 0))
+    assert uplink.passing_over
+    assert uplink.take(chunk(packet, 0))
+    assert not uplink.passing_over
+
+
+def test_the_end_can_be_spoilt_too(uplink: Uplink, packet: bytes) -> None:
+    with pytest.raises(BadPacketError):
+        uplink.take(chunk(b"\xff\xff\xff", 0, is_final=True))
+    assert uplink.take(chunk(packet, 0))
+
+
+def test_an_utterance_ends_after_35_seconds(uplink: Uplink, packet: bytes) -> None:
+    longest = UTTERANCE_MS_MAX // 20
+    for sequence in range(longest):
+        uplink.take(chunk(packet, sequence))
+    with pytest.raises(MalformedMessageError, match="35000 ms"):
+        uplink.take(chunk(packet, longest))
