@@ -198,12 +198,9 @@ class Exploration:
         self._scope = scope
         self._lookup = lookup or Lookup()
         self._stop_at_first = stop_at_first
-        self._names = {
-            leaf: tuple(n for n in EVENTS if n not in scope.without and self._lookup.rows(leaf, n))
-            for leaf in ANY
-        }
         self._acted = {name: checks_at(name, acted=True) for name in EVENTS}
         self._unacted = {name: checks_at(name, acted=False) for name in EVENTS}
+        self._names = {leaf: tuple(filter(self._asked_in(leaf), EVENTS)) for leaf in ANY}
         start = canonical(START)
         self._came: dict[Situation, tuple[Situation, Event] | None] = {start: None}
         self._queue = deque([start])
@@ -230,6 +227,15 @@ class Exploration:
         if not self._queue:
             self._judge_the_whole()
         return self._report()
+
+    def _asked_in(self, leaf: str) -> Callable[[str], bool]:
+        """Return which events are tried in ``leaf``: those that may act, or that must act."""
+
+        def asked(name: str) -> bool:
+            matters = bool(self._lookup.rows(leaf, name) or self._unacted[name])
+            return matters and name not in self._scope.without
+
+        return asked
 
     def _takes_part(self, event: Event) -> bool:
         if event.name != "configured":

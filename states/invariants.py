@@ -184,18 +184,6 @@ def _release_can_be_heard(edge: Edge) -> str | None:
     return None
 
 
-def _defined(edge: Edge) -> str | None:
-    if isinstance(edge.by, Row):
-        return None
-    if edge.by.id == "undefined":
-        return "the table says nothing of it"
-    return (
-        "it changes something although nothing acts on it"
-        if edge.after != edge.before or edge.effects
-        else None
-    )
-
-
 def _microphone_only_where_allowed(edge: Edge) -> str | None:
     mode, leaf = edge.now.microphone, edge.after.leaf
     if mode == "capture" and leaf not in MAY_CAPTURE:
@@ -302,7 +290,8 @@ def _never_weaker(edge: Edge) -> str | None:
 
 
 def _records_decide(edge: Edge) -> str | None:
-    if edge.event.name != "records_read" or edge.before.context.identity is not None:
+    asked_anew = edge.before.leaf in ("boot.dark", "boot.erasing")
+    if edge.event.name != "records_read" or edge.before.context.identity is not None or asked_anew:
         return None
     record, owned = edge.event.get("lock"), edge.event.get("identity")
     if owned and record in ("lock", "unreadable", "missing") and edge.after.leaf != LOCK:
@@ -505,7 +494,6 @@ INVARIANTS: Final = (
     Invariant(3, "release-unlocks", "a lock's release unlocks and clears its record", _release_unlocks, _about("unlock", "pause_elapsed")),
     Invariant(3, "release-can-be-heard", "authentication goes on in every state", _release_can_be_heard),
     Invariant(3, "credentials-anywhere", "what is told of tokens is acted on in every state", _release_can_be_heard, _about(*_CREDENTIALS)),
-    Invariant(4, "unacted-changes-nothing", "what is not acted on changes nothing", _defined),
     Invariant(6, "microphone-where-allowed", "capture and sampling only in their states", _microphone_only_where_allowed),
     Invariant(7, "microphone-with-leave", "none while asleep, muted or without consent", _microphone_only_with_leave),
     Invariant(7, "hushing-acts-at-once", "mute, switch and withdrawn consent act at once", _microphone_only_with_leave, _about("mute", "privacy_switch", "configured")),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from states import fingerprint
 from states.derive import TIMER_EVENTS, Situation
 from states.events import EVENTS, Event
-from states.explore import variants
+from states.explore import SCOPES, Exploration, Report, variants
 from states.journal import (
     FORMAT,
     HASH_DIGITS,
@@ -148,3 +148,8 @@ def beheadings(line: str) -> Iterator[str]:
 def without_line(lines: Sequence[str], index: int) -> list[str]:
     """Return ``lines`` without one."""
     return [line for number, line in enumerate(lines) if number != index]
+
+
+def explored(name: str) -> Report:
+    """Return what the exploration of one of our scopes saw; for processes of their own."""
+    return Exploration(SCOPES[name]).run()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
 from states import lookup as lookup_module
 from states.context import Context
@@ -41,6 +41,15 @@ class Timer(NamedTuple):
     arming: int
     ms: int
     event: str
+
+
+class Facts(TypedDict, total=False):
+    """What a scenario may take for granted instead of telling how it came about."""
+
+    barred: bool
+    flooded: bool
+    link: bool
+    presses: int
 
 
 _shared: list[tuple[Rules, Core]] = []
@@ -267,7 +276,7 @@ class Toy:
             self.takes(event)
         return self
 
-    def knowing(self, **facts: bool | int) -> Self:
+    def knowing(self, **facts: Unpack[Facts]) -> Self:
         """Let the toy remember this already, however it came about."""
         self.situation = Situation(self.leaf, self.context._replace(**facts))
         return self
@@ -440,6 +449,8 @@ class Toy:
                 f"{told}: locked with the speaker open for {self.speaker}"
             )
             assert not SERVER_SOUND & {effect.name for effect in self.last.effects}, told
+        if any(effect.name == "cue" for effect in self.last.effects) and self.leaf != "boot.dark":
+            assert self.speaker != "closed", f"{told}: a sound without a speaker"
         if self.microphone == "capture":
             assert self.leaf in CAPTURING, f"{told}: capture in {self.leaf}"
         if self.microphone == "sampling":

@@ -227,6 +227,15 @@ def test_a_microphone_that_fails_ends_the_utterance(leaf: str) -> None:
     toy.is_in("offline.ready" if leaf.startswith("offline") else "idle.awake")
 
 
+@pytest.mark.parametrize("leaf", CAPTURING)
+def test_a_microphone_that_fails_a_late_self_test_ends_the_utterance(leaf: str) -> None:
+    """A failed part leads to a named degraded mode, and a report, whoever found it."""
+    toy = at(leaf).happens("parts_tested", failed="microphone").ends_turn("microphone failed")
+    toy.hears_cue("fault").has_microphone("closed")
+    toy.reports("part_failed", urgent=False, detail="microphone")
+    at(leaf).happens("parts_tested", failed="").is_in(leaf).goes_on().does_not("report")
+
+
 def test_a_microphone_that_failed_in_an_utterance_begins_no_other() -> None:
     """A failed part leads to a **named degraded mode**."""
     toy = Toy.sending(wake=True).happens("part_failed", part="microphone").is_in("idle.awake")

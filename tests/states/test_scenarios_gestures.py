@@ -130,18 +130,20 @@ def test_a_press_stops_an_answer_and_begins_anew() -> None:
     toy.does_not("open_stream")
 
 
-@pytest.mark.parametrize("why", ["bedtime", "mute"])
 @pytest.mark.parametrize("leaf", [*REPLYING, "offline.answering"])
-def test_a_press_stops_but_begins_nothing_while_no_turn_may_begin(leaf: str, why: str) -> None:
-    """A new turn does not begin in quiet hours or while muted; what plays can still be stopped."""
-    toy = at(leaf)
-    if why == "bedtime":
-        toy.happens("bedtime", asleep=True)
-    else:
-        toy.commands("mute")
-    toy.is_in(leaf).press().ends_turn("interrupted").hears_cue("denied").has_microphone("closed")
-    at_rest = "idle.asleep" if why == "bedtime" else "idle.muted"
-    toy.is_in("offline.ready" if leaf == "offline.answering" else at_rest).has_armed("hold", 400)
+def test_a_press_in_quiet_hours_stops_the_turn_and_begins_none(leaf: str) -> None:
+    """A new turn does not begin in quiet hours; what plays can still be stopped."""
+    toy = at(leaf).happens("bedtime", asleep=True).is_in(leaf).press().ends_turn("interrupted")
+    toy.is_in("offline.ready" if leaf == "offline.answering" else "idle.asleep")
+    toy.hears_cue("denied").has_microphone("closed").has_armed("hold", 400)
+
+
+@pytest.mark.parametrize("leaf", ["streaming.waiting", "speaking", "offline.answering"])
+def test_a_press_while_muted_stops_the_reply_and_begins_no_turn(leaf: str) -> None:
+    """Muted: denied cue, no microphone; what plays can still be stopped."""
+    toy = at(leaf).commands("mute").is_in(leaf).press().ends_turn("interrupted")
+    toy.is_in("offline.ready" if leaf == "offline.answering" else "idle.muted")
+    toy.hears_cue("denied").has_microphone("closed").has_armed("hold", 400)
 
 
 # -- The hold.
@@ -264,7 +266,7 @@ def test_a_double_press_plays_the_last_reply_again_without_link(leaf: str) -> No
 
 
 def test_a_double_press_is_one_whatever_the_toy_did_between_its_presses() -> None:
-    """The columns name the state at the chain's **first** press; the second plays the reply again."""
+    """The columns name the state at the chain's **first** press; the second plays the reply."""
     for toy in (
         Toy.ready().tap().stream_opens().voice().is_in("streaming.sending"),
         Toy.listening().voice().tap().is_in("listening.connecting"),
@@ -278,12 +280,10 @@ def test_a_double_press_is_one_whatever_the_toy_did_between_its_presses() -> Non
 
 
 def test_a_double_press_that_may_not_replay_ends_what_it_finds() -> None:
-    """Second press: cancels the turn that the first press began; played is nothing that may not be."""
+    """Second press: cancels the turn that it finds; played is nothing that may not be."""
     for leaf in [*TURNS, *REST]:
         toy = at(leaf).knowing(presses=1, barred=True).press().hears_cue("denied")
-        toy.does_not("replay").is_in(
-            "offline.ready" if leaf.startswith("offline") else toy.leaf
-        ).has_microphone("closed")
+        toy.does_not("replay").has_microphone("closed")
         assert toy.leaf in REST
         if leaf in TURNS:
             toy.ends_turn("interrupted")

@@ -220,7 +220,7 @@ def test_the_first_frame_makes_the_toy_speak() -> None:
 
 
 def test_a_reply_cannot_begin_before_the_utterance_has_left() -> None:
-    """The stream hands on no reply before the final marker is out; should one be told, nothing moves."""
+    """The stream hands on no reply before the final marker is out; else nothing would move."""
     toy = Toy.flushing().happens("reply_began").is_in("streaming.flushing").has_speaker("cues")
     toy.happens("uplink_flushed").is_in("streaming.waiting")
     toy.happens("reply_began").is_in("speaking").has_speaker("reply")
