@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Final
 
 from firmware import version
+from firmware.commands import exits
 
 GROUP: Final = "pommai.commands"
-EX_USAGE: Final = 2
 INTERRUPTED: Final = 130
+"""As a shell says of a program that SIGINT ended."""
 
 _DESCRIPTION: Final = "The Pommai toy: run it, replay its journals, check its behaviour."
 
@@ -20,19 +23,26 @@ _DESCRIPTION: Final = "The Pommai toy: run it, replay its journals, check its be
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the subcommand that ``arguments`` name and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    commands = {point.name: point for point in entry_points(group=GROUP)}
+    commands = {point.name: point for point in entry_points(group=GROUP) if _is_here(point)}
     parser = _parser(commands, wanted=_first_word(arguments))
     chosen = parser.parse_args(arguments)
     if chosen.command is None:
         parser.print_help()
-        return EX_USAGE
+        return exits.USAGE
     try:
-        return int(commands[chosen.command].load().run(chosen))
+        code = int(commands[chosen.command].load().run(chosen))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left: nothing is wrong
-        return 0
+    except BrokenPipeError:  # whoever read our output has left: nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    return code
+
+
+def _is_here(point: EntryPoint) -> bool:
+    """Tell whether the command's package is installed: a flashed device has no desk."""
+    return find_spec(point.module.split(".", maxsplit=1)[0]) is not None
 
 
 def _parser(commands: dict[str, EntryPoint], wanted: str) -> argparse.ArgumentParser:
@@ -44,7 +54,12 @@ def _parser(commands: dict[str, EntryPoint], wanted: str) -> argparse.ArgumentPa
         if name == wanted:
             module = point.load()
             says = (module.__doc__ or "").strip()
-            sub = added.add_parser(name, help=_line(says), description=says, formatter_class=argparse.RawDescriptionHelpFormatter)
+            sub = added.add_parser(
+                name,
+                help=HELP.get(name, ""),
+                description=says,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
             module.add_arguments(sub)
         else:
             added.add_parser(name, help=HELP.get(name, ""), add_help=False)
@@ -60,10 +75,6 @@ HELP: Final = {
     "diagram": "draw the tables",
     "bench": "measure what the budgets are about",
 }
-
-
-def _line(text: str) -> str:
-    return text.splitlines()[0].rstrip(".") if text else ""
 
 
 def _first_word(arguments: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ This is the only place that chooses real or simulated parts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from firmware import version
 from firmware.body import Body
 from firmware.cloud.cloud import Cloud
 from firmware.cloud.credentials import Identity
-from firmware.errors import BoardError
+from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
 from firmware.ports import PerformEffect, Performer
 from firmware.records import Records
@@ -39,8 +40,10 @@ from states.derive import Situation
 from states.journal import FORMAT, Header
 from states.machine import Core
 
-CLOSE_TIMEOUT_S: Final = 2.0
-"""How long closing may take before the process ends regardless."""
+CLOSE_TIMEOUT_S: Final = 1.5
+"""How long closing waits for what is far away."""
+JOURNAL: Final = "journal.jsonl"
+CONFIGURATION: Final = "configuration.json"
 
 
 class Toy:
@@ -62,7 +65,8 @@ class Toy:
     Raises:
         BoardError: The configuration names a board that this build cannot drive.
         AddressError: An address cannot be used (of the cloud, or of the stream).
-        JournalFileError: The journal cannot be begun.
+        CredentialError: A name of the device or the toy cannot be sent.
+        CodecLibraryError: Opus is not installed.
     """
 
     def __init__(
@@ -73,33 +77,29 @@ class Toy:
     ) -> None:
         if settings.device.board != "sim":
             raise BoardError(
-                f"device.board is {settings.device.board!r}: this build drives the simulated board only; "
-                "write sim, or run with --board sim"
+                f"device.board is {settings.device.board!r}: this build drives the simulated board "
+                "only; write sim, or run with --board sim"
             )
-        data = Path(settings.device.data_dir)
-        data.mkdir(parents=True, exist_ok=True)
         self.stopped = asyncio.Event()
         self._clock = Clock()
+        self._data = Path(settings.device.data_dir)
         core = Core()
         self.journal = JournalFile(
-            journal_path or data / "journal.jsonl", _header(settings), lambda: core.situation
+            journal_path or self._data / JOURNAL, _header(settings), lambda: core.situation
         )
         boot_id = secrets.token_hex(4) + "x"
         self.loop = Loop(core, self.journal, self._clock, boot_id)
         self.loop.observers.append(self.journal.after)
         self.board = SimBoard(self._clock)
+        self._lock = LockStore(self._data)
         self._records = Records(
-            LockStore(data), self.loop.post_from_thread, has_identity=secret is not None
+            self._lock, self.loop.post_from_thread, has_identity=secret is not None
         )
-        if secret is not None:
-            LockStore(data).found()
-        self.playback = Playback(
-            settings.voice, self._clock, self.loop.post, self._make_speaker
-        )
+        self.playback = Playback(settings.voice, self._clock, self.loop.post, self._make_speaker)
         self.stream: Stream | None = None
         self.cloud: Cloud | None = None
         if secret is not None:
-            self.stream, self.cloud = self._connect(settings, secret, data)
+            self.stream, self.cloud = self._connect(settings, secret)
         self.capture = Capture(
             settings.voice,
             self._clock,
@@ -113,20 +113,19 @@ class Toy:
             lambda _ms: self.loop.post("press"), lambda _ms: self.loop.post("release")
         )
 
-    def _connect(
-        self, settings: Settings, secret: Callable[[], str], data: Path
-    ) -> tuple[Stream, Cloud]:
+    def _connect(self, settings: Settings, secret: Callable[[], str]) -> tuple[Stream, Cloud]:
         device, toy = settings.identity.device_id, settings.identity.toy_id
+        chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
         stream = Stream(
-            settings.stream, device, toy, self._clock, self.loop.post, self.playback, Random()
+            settings.stream, device, toy, self._clock, self.loop.post, self.playback, chance
         )
         cloud = Cloud(
             settings.cloud,
             Identity(device, toy, secret),
-            data / "configuration.json",
+            self._data / CONFIGURATION,
             clock=self._clock,
             post=self.loop.post,
-            random=Random(),
+            random=chance,
             on_tokens=[lambda tokens: stream.set_token(tokens.websocket)],
         )
         return stream, cloud
@@ -154,20 +153,41 @@ class Toy:
         yield _Ending(self.stopped)
 
     def start(self) -> None:
-        """Begin: the first event, and whatever the cache still knows."""
+        """Begin: the journal, the first event, and whatever the cache still knows.
+
+        Raises:
+            StoreError: The data folder, the first lock record or the journal cannot be made.
+        """
+        self._take_up_data()
+        self.journal.begin()
         self.loop.post("started")
         if self._button.is_pressed:
             self.loop.post("down_at_start")
         if self.cloud is not None:
             self.cloud.start()
 
+    def _take_up_data(self) -> None:
+        """Make the data folder where there is none; its lock record is the first thing in it."""
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+            is_new = not any((self._data / name).exists() for name in (JOURNAL, CONFIGURATION))
+        except OSError as error:
+            raise StoreError(
+                f"device.data_dir {self._data}: cannot be used: {error.strerror}; "
+                "give a folder that may be written"
+            ) from error
+        if is_new:
+            self._lock.found()
+
     async def close(self) -> None:
-        """End everything within `CLOSE_TIMEOUT_S`; what was recorded is kept."""
+        """End everything; what was recorded is kept."""
         self.capture.close()
         self.playback.close()
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await asyncio.gather(*(part.close() for part in (self.stream, self.cloud) if part))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    parts = (part for part in (self.stream, self.cloud) if part)
+                    await asyncio.gather(*(part.close() for part in parts))
         finally:
             self._records.close()
             self.board.close()
@@ -203,4 +223,3 @@ def _header(settings: Settings) -> Callable[[Situation], Header]:
         return Header(FORMAT, commit, table, rows, digest, situation)
 
     return make
-

@@ -17,21 +17,27 @@ from firmware.ports import PerformEffect, Performer
 from firmware.timers import Timers
 from hardware.clock import Clock
 from states.effects import EFFECTS, Effect
-from states.errors import EventError
-from states.events import Event, FieldValue
+from states.errors import StatesError
+from states.events import EVENTS, Event, FieldValue
 from states.machine import Core, Step
 
 EVENTS_MAX: Final = 1_024
 """Events that wait. A hundred times what the busiest second of a turn brings."""
 DEFERRED_MAX: Final = 32
-"""Events kept for the next idle moment."""
+"""Events kept for the next idle moment, and one configuration besides."""
 BURST_MAX: Final = 16
 """Events taken before other tasks of the loop have their turn."""
 NEVER_DROPPED: Final = frozenset(
-    "press release safety_override pause lock emergency_stop violation urgent_full unlock "
-    "lock_written lock_write_failed records_read configured mute privacy_switch shutdown".split()
+    (
+        *("press", "release", "privacy_switch", "mute", "shutdown"),
+        *("safety_override", "pause", "lock", "emergency_stop", "violation", "unlock"),
+        *("urgent_full", "lock_unreadable", "records_read", "lock_written", "lock_write_failed"),
+        "configured",  # consent may be withdrawn by it
+        *(name for name, kind in EVENTS.items() if kind.origin == "timer"),
+    )
 )
-"""Events that are taken even when the queue is full: safety does not wait behind anything."""
+"""Events that are taken even when the queue is full: safety does not wait behind anything. Nor does
+a timer, which fires once: without it a microphone would stay open. There are few of each."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +66,7 @@ class Loop:
     def __init__(self, core: Core, recording: Recording, clock: Clock, boot_id: str) -> None:
         self.observers: list[Observer] = []
         self.dropped: Counter[str] = Counter()
-        """Events, by name, for which the queue had no room or whose fields were wrong."""
+        """Events, by name, for which there was no room or which the machine could not take."""
         self.failures: Counter[str] = Counter()
         """Effects, by name, whose performer raised."""
         self._core = core
@@ -73,6 +79,7 @@ class Loop:
         self._is_draining = False
         self._performs: dict[str, list[PerformEffect]] = {
             "recall": [self._recall],
+            "forget": [self._forget],
         }
         self.add(Timers(clock, self.post))
 
@@ -85,7 +92,9 @@ class Loop:
         """Let ``performer`` perform its effects, after those that were added before it."""
         for name, perform in performer.effects.items():
             if name not in EFFECTS:
-                raise ValueError(f"{type(performer).__name__} performs {name!r}, which is no effect")
+                raise ValueError(
+                    f"{type(performer).__name__} performs {name!r}, which is no effect"
+                )
             self._performs.setdefault(name, []).append(perform)
 
     def unperformed(self) -> tuple[str, ...]:
@@ -112,20 +121,22 @@ class Loop:
             self._clock.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        for _ in range(BURST_MAX):
-            if not self._queue:
-                break
-            self._take(self._queue.popleft())
-        self._is_draining = False
-        if self._queue:
-            self._wake()
+        try:
+            for _ in range(BURST_MAX):
+                if not self._queue:
+                    break
+                self._take(self._queue.popleft())
+        finally:  # whatever one event led to, the next may be the one that stops the toy
+            self._is_draining = False
+            if self._queue:
+                self._wake()
 
     def _take(self, event: Event) -> None:
         try:
             step = self._core.step(event)
-        except EventError:
+        except StatesError:  # nothing has moved
             self.dropped[event.name] += 1
-            _log.exception("an event of the wrong form was dropped")
+            _log.exception("the event %s was dropped", event.name)
             return
         self._recording.record(step)
         for effect in step.effects:
@@ -140,7 +151,7 @@ class Loop:
         for perform in self._performs.get(effect.name, ()):
             try:
                 perform(**effect.fields)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is
                 # One part's defect must not keep the rest from being performed: the microphone
                 # closes even if the light fails.
                 self.failures[effect.name] += 1
@@ -150,10 +161,13 @@ class Loop:
         """Keep ``event``; a configuration takes the place of the one before it."""
         key = (event.name, event.fields.get("command"))
         self._deferred.pop(key, None)
-        if len(self._deferred) >= DEFERRED_MAX:
+        if len(self._deferred) >= DEFERRED_MAX and event.name not in NEVER_DROPPED:
             self.dropped[event.name] += 1
             return
         self._deferred[key] = event
+
+    def _forget(self) -> None:
+        self._deferred.clear()
 
     def _recall(self) -> None:
         """Put what was deferred before everything that waits, in its own order."""
@@ -161,4 +175,3 @@ class Loop:
         self._queue.extendleft(reversed(deferred))
         if self._queue:
             self._wake()
-

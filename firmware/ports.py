@@ -40,12 +40,12 @@ class Uplink(Protocol):
         ...
 
     def finish(self) -> None:
-        """Queue the final marker; ``uplink_flushed`` is posted once everything was handed to the socket."""
+        """Queue the final marker; ``uplink_flushed`` is posted once the socket has everything."""
         ...
 
 
 class ReplySink(Protocol):
-    """Where a reply goes: playback. Frames of an older turn never get here: the stream drops them."""
+    """Where a reply goes: playback. Frames of an older turn are dropped by the stream."""
 
     def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:
         """Take one Opus packet of the reply to ``turn``."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from firmware.errors import LockStoreError
 from firmware.ports import PerformEffect
 from firmware.store.lock import LockStore
+from states.events import FieldValue
 
 _log = logging.getLogger(__name__)
 
@@ -37,14 +37,22 @@ class Records:
     def effects(self) -> Mapping[str, PerformEffect]:
         """What it performs."""
         return {
-            "read_records": partial(self._worker.submit, self._read),
-            "write_lock": partial(self._worker.submit, self._write),
-            "clear_lock": partial(self._worker.submit, self._clear),
+            "read_records": self._on_worker(self._read),
+            "write_lock": self._on_worker(self._write),
+            "clear_lock": self._on_worker(self._clear),
         }
 
     def close(self) -> None:
         """Finish what was begun. What is written is safe when this returns."""
         self._worker.shutdown(wait=True)
+
+    def _on_worker(self, work: Callable[..., None]) -> PerformEffect:
+        """Return what has ``work`` done by the worker, and does not wait for it."""
+
+        def perform(**fields: FieldValue) -> None:
+            self._worker.submit(work, **fields).add_done_callback(_tell_defect)
+
+        return perform
 
     def _read(self) -> None:
         record = self._store.read()
@@ -59,8 +67,8 @@ class Records:
     def _write(self, lock_id: str, kind: str, pause_ms: int, cause: str) -> None:
         try:
             self._store.write(lock_id, kind, pause_ms, cause)
-        except LockStoreError:
-            _log.exception("the lock is held in memory only; it is written again soon")
+        except LockStoreError as error:
+            _log.error("%s: the lock is held in memory only and written again soon", error)
             self._post("lock_write_failed", lock_id=lock_id)
         else:
             self._post("lock_written", lock_id=lock_id)
@@ -68,5 +76,10 @@ class Records:
     def _clear(self, lock_id: str) -> None:
         try:
             self._store.clear(lock_id)
-        except LockStoreError:
-            _log.exception("the record still says locked; the next start believes it")
+        except LockStoreError as error:
+            _log.error("%s: the next start may still believe the lock that has ended", error)
+
+
+def _tell_defect(done: Future[None]) -> None:
+    if (defect := done.exception()) is not None:
+        _log.error("the records' worker failed", exc_info=defect)

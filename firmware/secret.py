@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -19,12 +20,17 @@ def read_secret(path: Path) -> str:
     """
     try:
         with path.open(encoding="ascii") as file:
-            mode = stat.S_IMODE(path.stat().st_mode)
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             secret = file.read(SECRET_CHARACTERS_MAX + 1).strip()
     except OSError as error:
-        raise SettingsError(f"identity.secret_file {path}: cannot be read: {error.strerror}") from None
+        raise SettingsError(
+            f"identity.secret_file {path}: cannot be read: {error.strerror}: "
+            "write the secret into it and chmod 600 it"
+        ) from None
     except UnicodeDecodeError:
-        raise SettingsError(f"identity.secret_file {path}: holds no plain text") from None
+        raise SettingsError(
+            f"identity.secret_file {path}: holds no plain text: write it anew"
+        ) from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SettingsError(f"identity.secret_file {path}: others may read it: chmod 600 it")
     if not 0 < len(secret) <= SECRET_CHARACTERS_MAX:

@@ -6,9 +6,10 @@ from dataclasses import field
 from typing import Any
 
 
-def setting(default: Any, says: str, *, unit: str = "", secret: bool = False) -> Any:  # noqa: ANN401 - as dataclasses.field
-    """Return a dataclass field with what ``pommai run --help`` and the error messages tell of it.
+def setting(default: Any, says: str, *, unit: str = "") -> Any:  # noqa: ANN401 - as dataclasses.field
+    """Return a dataclass field with what ``pommai run --describe`` tells of it.
 
-    ``unit`` is empty only for text, names and flags. A ``secret`` is never shown.
+    ``unit`` is empty only for text, names and flags. No key holds a secret: a file does, which the
+    key names.
     """
-    return field(default=default, metadata={"says": says, "unit": unit, "secret": secret}, repr=not secret)
+    return field(default=default, metadata={"says": says, "unit": unit})

@@ -11,11 +11,13 @@ import difflib
 import hashlib
 import json
 import os
+import re
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from firmware.cloud.settings import CloudSettings
 from firmware.errors import SettingsError
@@ -26,6 +28,11 @@ from firmware.voice.settings import VoiceSettings
 PREFIX: Final = "POMMAI_"
 FILE_BYTES_MAX: Final = 65_536
 _BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_WANTED: Final = {
+    "int": "a whole number",
+    "str": "text in quotes",
+    "bool": "true or false",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +68,9 @@ class Settings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+_SECTIONS: Final[Mapping[str, Any]] = get_type_hints(Settings)
+
+
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the configuration in ``path`` (defaults without one), the environment over it.
 
@@ -68,26 +78,22 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
     """
     given = {} if path is None else _read(path)
     origin = str(path) if path is not None else "the configuration"
-    sections = {section.name: section.default_factory for section in fields(Settings)}
     for name in given:
-        _known(name, sections, f"{origin}: section [{name}]")
-    values = {name: dict(_table(given.get(name, {}), name, origin)) for name in sections}
+        _known(name, _SECTIONS, f"{origin}: section [{name}]")
+    values = {name: dict(_table(given.get(name, {}), name, origin)) for name in _SECTIONS}
     origins = {(name, key): origin for name, keys in values.items() for key in keys}
     for variable, text in environment.items():
         if variable.startswith(PREFIX):
-            name, key, value = _from_environment(variable, text, sections)
+            name, key, value = _from_environment(variable, text)
             values[name][key] = value
             origins[name, key] = variable
-    return Settings(**{name: _section(name, make, values[name], origins) for name, make in sections.items()})
+    return Settings(**{name: _section(name, values[name], origins) for name in _SECTIONS})
 
 
 def describe() -> str:
     """Return every key with its default, unit and meaning, as a configuration file."""
-    lines: list[str] = []
-    for section in fields(Settings):
-        defaults = section.default_factory()  # type: ignore[misc]
-        lines += [f"[{section.name}]", *_described(defaults), ""]
-    return "\n".join(lines)
+    sections = ("\n".join((f"[{name}]", *_described(make()))) for name, make in _SECTIONS.items())
+    return "\n\n".join(sections)
 
 
 def _described(section: Any) -> list[str]:  # noqa: ANN401 - any of the sections
@@ -103,30 +109,34 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(
+            f"{path}: cannot be read: {error.strerror}: name a TOML file that can"
+        ) from error
     if len(content) > FILE_BYTES_MAX:
         raise SettingsError(f"{path}: is longer than {FILE_BYTES_MAX} bytes: is it the right file?")
     try:
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from error
 
 
 def _table(given: object, name: str, origin: str) -> Mapping[str, object]:
     if not isinstance(given, dict):
-        raise SettingsError(f"{origin}: {name} must be a section: write [{name}] and its keys below")
+        raise SettingsError(
+            f"{origin}: {name} must be a section: write [{name}] and its keys below"
+        )
     return given
 
 
-def _from_environment(variable: str, text: str, sections: Mapping[str, Any]) -> tuple[str, str, object]:
+def _from_environment(variable: str, text: str) -> tuple[str, str, object]:
     known = {
         f"{PREFIX}{name}_{key.name}".upper(): (name, key)
-        for name, make in sections.items()
+        for name, make in _SECTIONS.items()
         for key in fields(make)
     }
     _known(variable, known, "environment variable " + variable)
     name, key = known[variable]
-    return name, key.name, _from_text(text, key.type, variable)
+    return name, key.name, _from_text(text, str(key.type), variable)
 
 
 def _from_text(text: str, wanted: str, variable: str) -> object:
@@ -137,23 +147,30 @@ def _from_text(text: str, wanted: str, variable: str) -> object:
             raise SettingsError(f"{variable} is {text!r}: write true or false")
         return _BOOLEANS[text.lower()]
     try:
-        return int(text) if wanted == "int" else float(text)
-    except ValueError as error:
-        raise SettingsError(f"{variable} is {text!r}: write a number") from error
+        return int(text)
+    except ValueError:
+        raise SettingsError(f"{variable} is {text!r}: write {_WANTED[wanted]}") from None
 
 
-def _section(name: str, make: Any, values: Mapping[str, object], origins: Mapping[tuple[str, str], str]) -> Any:  # noqa: ANN401 - any of the sections
-    known = {key.name: key.type for key in fields(make)}
+def _section(
+    name: str, values: Mapping[str, object], origins: Mapping[tuple[str, str], str]
+) -> Any:  # noqa: ANN401 - any of the sections
+    known = {key.name: str(key.type) for key in fields(_SECTIONS[name])}
     for key, value in values.items():
         origin = origins[name, key]
         _known(key, known, f"{origin}: key {key} in [{name}]")
         if type(value).__name__ != known[key]:
-            wanted = {"int": "a whole number", "str": "text in quotes", "bool": "true or false", "float": "a number"}[known[key]]
-            raise SettingsError(f"{origin}: {name}.{key} is {value!r}: write {wanted}")
+            wanted = _WANTED[known[key]]
+            shown = reprlib.repr(value)
+            raise SettingsError(f"{origin}: {name}.{key} is {shown}: write {wanted}")
     try:
-        return make(**values)
-    except Exception as error:  # each section has an error tree of its own; all of them say what is wrong
-        raise SettingsError(f"{origins.get((name, next(iter(values), '')), 'configuration')}: [{name}] {error}") from error
+        return _SECTIONS[name](**values)
+    except Exception as error:
+        # Each section has an error tree of its own. All of them name the key; where they name two
+        # that contradict each other, one that was given is to blame.
+        named = [key for key in values if re.search(rf"\b{key}\b", str(error))]
+        origin = origins[name, (named or list(values))[0]]
+        raise SettingsError(f"{origin}: [{name}] {error}") from error
 
 
 def _known(name: str, known: Mapping[str, object], what: str) -> None:

@@ -7,11 +7,11 @@ The first turn begins with a press, the second interrupts the reply to the first
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import zip_longest
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, Self
 
 from firmware.app import Toy
 from hardware.pcm import BYTES_PER_MS, read_wav
@@ -56,13 +56,25 @@ class Turn:
     states: list[str] = field(default_factory=list)
 
 
+class Clip(NamedTuple):
+    """Something to say: its name, and 16 kHz mono s16le sound."""
+
+    name: str
+    pcm: bytes
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a sound file. Raises ClipError; see ``hardware.pcm.read_wav``."""
+        return cls(path.name, read_wav(path))
+
+
 class Conversation:
     """Speaks ``clips`` to ``toy`` in turn. ``tell`` is told what a person would see and hear."""
 
-    def __init__(self, toy: Toy, clips: Sequence[Path], tell: Callable[[str], None]) -> None:
+    def __init__(self, toy: Toy, clips: Sequence[Clip], tell: Callable[[str], None]) -> None:
         self.turns: list[Turn] = []
         self._toy = toy
-        self._speech = [(path, read_wav(path)) for path in clips]
+        self._clips = clips
         self._tell = tell
         self._watch = Watch()
         toy.loop.observers.append(self._watch)
@@ -73,94 +85,89 @@ class Conversation:
         return self._watch.steps
 
     async def get_ready(self) -> None:
-        """Wait until the toy is ready to be spoken to. Raises TurnError when it does not get there."""
+        """Wait until the toy can be spoken to. Raises TurnError when it does not get there."""
         try:
-            if self._toy.loop.core.situation.leaf != "idle.awake":
-                await self._watch.next(arrives_at("idle.awake"), READY_TIMEOUT_S)
+            await self._watch.first(arrives_at("idle.awake"), READY_TIMEOUT_S, since=0)
         except TimeoutError:
             leaf = self._toy.loop.core.situation.leaf
-            raise TurnError(f"the toy was not ready after {READY_TIMEOUT_S:.0f} s: it is in {leaf}") from None
+            raise TurnError(
+                f"the toy was not ready after {READY_TIMEOUT_S:.0f} s: it is in {leaf}"
+            ) from None
 
     async def hold(self) -> None:
         """Have all the turns. Raises TurnError at the first that is not answered, saying why."""
-        beginnings = self._beginnings()
-        for place, ((path, pcm), beginning) in enumerate(zip(self._speech, beginnings, strict=False)):
-            turn = Turn(beginning, path.name)
+        beginnings = [BEGINNINGS[place % len(BEGINNINGS)] for place in range(len(self._clips))]
+        for clip, begun_by, next_by in zip_longest(self._clips, beginnings, beginnings[1:]):
+            turn = Turn(begun_by, clip.name)
             self.turns.append(turn)
-            interrupted = place + 1 < len(self._speech) and BEGINNINGS[(place + 1) % 3] == "barge-in"
-            await self._have(turn, pcm, then_interrupted=interrupted)
-
-    def _beginnings(self) -> Iterator[Beginning]:
-        return cycle(BEGINNINGS)
+            await self._have(turn, clip.pcm, then_interrupted=next_by == "barge-in")
 
     async def _have(self, turn: Turn, pcm: bytes, *, then_interrupted: bool) -> None:
         begun = await self._begin(turn)
-        first = len(self._watch.steps) - 1
+        first = self._watch.steps.index(begun)
         turn.number = self._toy.loop.core.situation.context.turn
-        turn.states.append(begun.to)
         await asyncio.sleep(BREATH_S)
         self._tell(f'the child says "{turn.clip}" ({len(pcm) / BYTES_PER_MS / 1000:.1f} s)')
-        spoken_until_ms = self._spoken(pcm)
+        self._toy.microphone.speak(pcm)
+        spoken_until_ms = self._toy.microphone.speaking_until_ms
         try:
-            await self._heard_out(turn, then_interrupted=then_interrupted)
+            await self._heard_out(turn, first, then_interrupted=then_interrupted)
         except TimeoutError:
-            turn.outcome = f"still in {self._toy.loop.core.situation.leaf} after {TURN_TIMEOUT_S:.0f} s"
+            leaf = self._toy.loop.core.situation.leaf
+            turn.outcome = f"still in {leaf} after {TURN_TIMEOUT_S:.0f} s"
         self._measure(turn, first, spoken_until_ms)
         if not turn.answered:
             why = WHY.get(turn.outcome, turn.outcome)
+            if "offline.answering" in turn.states:
+                why = "the gateway could not be reached, and the toy has no answer of its own"
             raise TurnError(f"turn {len(self.turns)} ({turn.clip}) was not answered: {why}")
 
     async def _begin(self, turn: Turn) -> Step:
-        listening = asyncio.ensure_future(
-            self._watch.next(arrives_at("listening.hearing", "offline.listening"), READY_TIMEOUT_S)
-        )
-        await asyncio.sleep(0)
+        before = len(self._watch.steps)
         if turn.begun_by == "wake word":
-            self._tell("the child says the toy's name (as an event: wake words come with the voice)")
+            self._tell("the child says the toy's name (as an event: nothing listens for it yet)")
             self._toy.loop.post("wake_heard")
         else:
-            self._tell("the child presses the button" + (", interrupting" if turn.begun_by == "barge-in" else ""))
+            interrupting = ", interrupting" if turn.begun_by == "barge-in" else ""
+            self._tell(f"the child presses the button{interrupting}")
             self._toy.board.tap(TAP_MS)
+        begins = arrives_at("listening.hearing", "offline.listening")
         try:
-            return await listening
+            return await self._watch.first(begins, READY_TIMEOUT_S, since=before)
         except TimeoutError:
             leaf = self._toy.loop.core.situation.leaf
-            raise TurnError(f"turn {len(self.turns)} ({turn.clip}) did not begin: the toy is in {leaf}") from None
+            raise TurnError(
+                f"turn {len(self.turns)} ({turn.clip}) did not begin: the toy is in {leaf}"
+            ) from None
 
-    def _spoken(self, pcm: bytes) -> int:
-        self._toy.microphone.speak(pcm)
-        return self._toy.microphone.speaking_until_ms
+    async def _heard_out(self, turn: Turn, first: int, *, then_interrupted: bool) -> None:
+        """Wait for the turn's end; of a reply that will be interrupted, hear the beginning."""
 
-    async def _heard_out(self, turn: Turn, *, then_interrupted: bool) -> None:
         def over(step: Step) -> bool:
             return step.to == "speaking" or _ends(step, turn.number) is not None
 
-        step = await self._watch.next(over, TURN_TIMEOUT_S)
-        if step.to != "speaking":
-            turn.outcome = _ends(step, turn.number) or ""
-            return
-        if then_interrupted:
-            await self._interruptible(turn)
-            return
-        step = await self._watch.next(lambda s: _ends(s, turn.number) is not None, TURN_TIMEOUT_S)
-        turn.outcome = _ends(step, turn.number) or ""
-        turn.answered = turn.outcome == "answered"
+        def ends(step: Step) -> bool:
+            return _ends(step, turn.number) is not None
 
-    async def _interruptible(self, turn: Turn) -> None:
-        """Listen for a while; the next turn's press is what ends this one."""
+        step = await self._watch.first(over, TURN_TIMEOUT_S, since=first)
+        is_interrupted = then_interrupted and step.to == "speaking"
+        patience_s = INTERRUPT_AFTER_S if is_interrupted else TURN_TIMEOUT_S
         try:
-            step = await self._watch.next(lambda s: _ends(s, turn.number) is not None, INTERRUPT_AFTER_S)
+            step = await self._watch.first(ends, patience_s, since=first)
         except TimeoutError:
+            if not is_interrupted:
+                raise
             turn.outcome, turn.answered, turn.interrupted = "interrupted", True, True
-            return
-        turn.outcome = _ends(step, turn.number) or ""
-        turn.answered = turn.outcome == "answered"
+        else:
+            turn.outcome = _ends(step, turn.number) or ""
+            turn.answered = turn.outcome == "answered"
 
     def _measure(self, turn: Turn, first: int, spoken_until_ms: int) -> None:
         steps = self._watch.steps[first:]
-        turn.states += [step.to for step in steps[1:] if step.to != step.source]
+        turn.states = [step.to for step in steps if step.to != step.source or step is steps[0]]
         began = steps[0].event.at_ms
-        lights = [shown.monotonic_ms for shown in self._toy.board.light_history if shown.monotonic_ms >= began]
+        shown_at = (shown.monotonic_ms for shown in self._toy.board.light_history)
+        lights = [ms for ms in shown_at if ms >= began]
         turn.light_ms = lights[0] - began if lights else None
         replies = [step.event.at_ms for step in steps if step.event.name == "reply_began"]
         turn.first_sound_ms = replies[0] - spoken_until_ms if replies else None

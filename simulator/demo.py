@@ -4,7 +4,8 @@ Starts the development cloud on loopback and a toy on a virtual board, presses i
 the clips into its microphone through the real pipeline (real Opus, real WebSocket, real Convex
 client), and writes DIR/reply.wav (what its speaker played), DIR/journal.jsonl (every step) and
 DIR/summary.json. Exit codes: 0 every turn was answered, 1 one was not, 65 or 66 a clip cannot be
-used, 69 the cloud or the clips are not there.
+used, 69 the cloud or the clips are not there, 73 DIR cannot be written. Whatever ends it, what was
+heard until then is kept.
 """
 
 from __future__ import annotations
@@ -15,99 +16,150 @@ import json
 import logging
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from firmware.app import Toy
 from firmware.cloud.settings import CloudSettings
 from firmware.commands import exits
-from firmware.errors import JournalFileError
+from firmware.errors import StoreError
 from firmware.settings import DeviceSettings, IdentitySettings, Settings
 from firmware.stream.settings import StreamSettings
-from hardware.errors import ClipError, ClipUnreadableError
+from hardware.errors import (
+    ClipError,
+    ClipUnreadableError,
+    ClipUnwritableError,
+    CodecLibraryError,
+)
 from simulator.cloud_process import CloudProcess
-from simulator.conversation import Conversation
-from simulator.errors import ClipsMissingError, CloudStartError, TurnError
+from simulator.conversation import Clip, Conversation
+from simulator.errors import ClipsMissingError, CloudLostError, SimulatorError, TurnError
 from states.machine import Step
 
 CLIPS_DIR: Final = Path("/usr/share/pocketsphinx/test/data")
-CLIPS: Final = ("goforward.raw", "cards/001.wav", "librivox/sense_and_sensibility_01_austen_64kb-0870.wav")
+CLIPS: Final = (
+    "goforward.raw",
+    "cards/001.wav",
+    "librivox/sense_and_sensibility_01_austen_64kb-0870.wav",
+)
 """Recorded human speech from the package pocketsphinx-testdata (BSD)."""
-FAULTS: Final = {
+FAULTS: Final[Mapping[str, Mapping[str, object]]] = {
     "cut": {"cut_stream_after_chunks": 20},
     "cut-reply": {"cut_reply_after_packets": 40},
     "no-reply": {"no_reply": True},
 }
+TERMINATED: Final = 143
+"""As a shell says of a program that SIGTERM ended."""
 PLAYERS: Final = (("paplay",), ("aplay", "-q"))
 LIGHTS: Final = {"capture": "●", "sampling": "◌", "closed": " "}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--say", action="append", type=Path, metavar="CLIP", help="a WAV file to speak; again for more turns")
-    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)")
-    parser.add_argument("--headless", action="store_true", help="do not play the reply through this machine's speaker")
-    parser.add_argument("--fault", choices=sorted(FAULTS), help="let the cloud fail in the first turn")
+    parser.add_argument(
+        "--say",
+        action="append",
+        type=Path,
+        metavar="CLIP",
+        help="a WAV file to speak; again for more turns",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("demo"),
+        metavar="DIR",
+        help="where the results go (default: demo)",
+    )
+    parser.add_argument(
+        "--headless",
+        action="store_true",
+        help="do not play the reply through this machine's speaker",
+    )
+    parser.add_argument(
+        "--fault", choices=sorted(FAULTS), help="let the cloud fail in the first turn"
+    )
     parser.add_argument("--quiet", action="store_true", help="print the summary only")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:  # noqa: PLR0911 - one for each exit code
     """Hold the conversation and write what came of it."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.ERROR)
+    out: Path = arguments.out
     try:
-        return asyncio.run(_run(arguments))
+        clips = [Clip.read(path) for path in arguments.say or _recorded_clips()]
+        out.mkdir(parents=True, exist_ok=True)
+        code = asyncio.run(_run(clips, out, arguments.fault, is_quiet=arguments.quiet))
+    except (ClipUnwritableError, StoreError) as error:
+        return exits.fail(exits.CANNOT_CREATE, str(error))
     except ClipUnreadableError as error:
         return exits.fail(exits.NO_INPUT, str(error))
     except ClipError as error:
         return exits.fail(exits.DATA, str(error))
-    except (CloudStartError, ClipsMissingError) as error:
+    except (SimulatorError, CodecLibraryError) as error:
         return exits.fail(exits.UNAVAILABLE, str(error))
-    except (JournalFileError, OSError) as error:
-        return exits.fail(exits.CANNOT_CREATE, str(error))
+    except OSError as error:
+        problem = f"{error.filename or out}: {error.strerror}; give another folder with --out"
+        return exits.fail(exits.CANNOT_CREATE, problem)
+    except asyncio.CancelledError:
+        return exits.fail(TERMINATED, "told to stop")
+    if code == exits.OK and not arguments.headless:
+        _play(out / "reply.wav")
+    return code
 
 
-async def _run(arguments: argparse.Namespace) -> int:
-    clips = arguments.say or _recorded_clips()
-    out: Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
-    tell = _quiet if arguments.quiet else _Narrator()
+async def _run(clips: Sequence[Clip], out: Path, fault: str | None, *, is_quiet: bool) -> int:
+    _let_sigterm_cancel()
+    tell = _quiet if is_quiet else _Narrator()
     secret = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="pommai-demo-") as data:
         async with CloudProcess(secret) as cloud:
-            if arguments.fault:
-                await cloud.set_faults(dict(FAULTS[arguments.fault]))
+            if fault is not None:
+                await cloud.set_faults(FAULTS[fault])
             toy = Toy(_settings(cloud, data), lambda: secret, out / "journal.jsonl")
             if isinstance(tell, _Narrator):
                 toy.loop.observers.append(tell.step)
-            return await _converse(toy, Conversation(toy, clips, tell), cloud, out, headless=arguments.headless)
+            return await _converse(toy, Conversation(toy, clips, tell), cloud, out)
 
 
-async def _converse(toy: Toy, conversation: Conversation, cloud: CloudProcess, out: Path, *, headless: bool) -> int:
-    failure = None
+def _let_sigterm_cancel() -> None:
+    """End as by Ctrl-C: the cloud's process and the temporary folder go, the results stay."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine calls
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+async def _converse(toy: Toy, conversation: Conversation, cloud: CloudProcess, out: Path) -> int:
+    failure: str | None = "it was interrupted"
     try:
         toy.start()
         await conversation.get_ready()
         await conversation.hold()
-        await asyncio.sleep(0.3)
+        failure = None
     except TurnError as error:
         failure = str(error)
     finally:
-        heard = await cloud.turns()
+        try:
+            heard = await cloud.turns()
+        except CloudLostError:
+            heard = []
         await toy.close()
-    toy.speaker.write_wav(out / "reply.wav")
-    summary = _summary(toy, conversation, heard, failure)
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        summary = _summary(toy, conversation, heard, failure)
+        _write(toy, summary, out)
     _tell_summary(summary, out)
-    if failure is not None:
-        return exits.fail(exits.NOT_SO, failure)
-    if not headless:
-        _play(out / "reply.wav")
-    return exits.OK
+    return exits.OK if failure is None else exits.fail(exits.NOT_SO, failure)
+
+
+def _write(toy: Toy, summary: Mapping[str, Any], out: Path) -> None:
+    text = json.dumps(summary, indent=2) + "\n"
+    (out / "summary.json").write_text(text, encoding="utf-8")
+    toy.speaker.write_wav(out / "reply.wav")
 
 
 def _settings(cloud: CloudProcess, data: str) -> Settings:
@@ -124,12 +176,18 @@ def _recorded_clips() -> list[Path]:
     missing = [clip for clip in clips if not clip.exists()]
     if missing:
         raise ClipsMissingError(
-            f"{missing[0]} is not there: install the package pocketsphinx-testdata, or give clips with --say"
+            f"{missing[0]} is not there: install the package pocketsphinx-testdata, "
+            "or give clips with --say"
         )
     return clips
 
 
-def _summary(toy: Toy, conversation: Conversation, heard: list[dict[str, object]], failure: str | None) -> dict[str, object]:
+def _summary(
+    toy: Toy,
+    conversation: Conversation,
+    heard: Sequence[Mapping[str, Any]],
+    failure: str | None,
+) -> dict[str, Any]:
     visited = dict.fromkeys(step.to for step in conversation.steps)
     turns = [asdict(turn) for turn in conversation.turns]
     for turn, cloud in zip(turns, heard, strict=False):
@@ -164,18 +222,19 @@ def _quiet(_: str) -> None:
     """Tell nothing."""
 
 
-def _tell_summary(summary: dict[str, object], out: Path) -> None:
-    turns = summary["turns"]
-    assert isinstance(turns, list)
+def _tell_summary(summary: Mapping[str, Any], out: Path) -> None:
     print()
-    for number, turn in enumerate(turns, 1):
+    for number, turn in enumerate(summary["turns"], 1):
         verdict = "answered" if turn["answered"] else f"NOT ANSWERED ({turn['outcome']})"
         if turn["interrupted"]:
             verdict = "answered, and interrupted by the next"
         print(f"turn {number}, by {turn['begun_by']}: {verdict}")
         print(f"    heard  {turn.get('heard_by_cloud') or '-'}")
         print(f"    reply  {turn.get('reply') or '-'}")
-    print(f"{summary['steps']} steps in {out}/journal.jsonl, the toy's voice in {out}/reply.wav, figures in {out}/summary.json")
+    print(
+        f"{summary['steps']} steps in {out}/journal.jsonl, the toy's voice in {out}/reply.wav, "
+        f"figures in {out}/summary.json"
+    )
     print(f"check it: pommai replay {out}/journal.jsonl")
 
 

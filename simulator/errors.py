@@ -2,6 +2,7 @@
 
 SimulatorError
 ├── CloudStartError       the development cloud did not start; the message says why
+├── CloudLostError        the development cloud started and does not answer any more
 ├── ClipsMissingError     the recorded clips of the demo are not installed
 └── TurnError             a turn was not answered; the message says what happened instead
 """
@@ -15,6 +16,10 @@ class SimulatorError(Exception):
 
 class CloudStartError(SimulatorError):
     """The development cloud did not start."""
+
+
+class CloudLostError(SimulatorError):
+    """The development cloud does not answer any more."""
 
 
 class ClipsMissingError(SimulatorError):

@@ -11,7 +11,7 @@ Predicate = Callable[[Step], bool]
 
 
 class Watch:
-    """Keeps every step it is told of and lets one wait for the next that fits."""
+    """Keeps every step it is told of and lets one wait for one that fits."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -27,8 +27,14 @@ class Watch:
                 if not future.done():
                     future.set_result(step)
 
-    async def next(self, predicate: Predicate, timeout_s: float) -> Step:
-        """Return the next step that fits. Raises TimeoutError when none comes in time."""
+    async def first(self, predicate: Predicate, timeout_s: float, *, since: int) -> Step:
+        """Return the first step that fits, from the one at ``since`` on, past or to come.
+
+        Raises TimeoutError when none comes in time.
+        """
+        for step in self.steps[since:]:
+            if predicate(step):
+                return step
         future: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
         waiting = (predicate, future)
         self._waiting.append(waiting)

@@ -35,6 +35,7 @@ PURE: Final = frozenset(
     {
         "__future__",
         "abc",
+        "ast",
         "base64",
         "binascii",
         "bisect",
@@ -47,6 +48,7 @@ PURE: Final = frozenset(
         "functools",
         "hashlib",
         "heapq",
+        "inspect",
         "itertools",
         "json",
         "math",

@@ -22,6 +22,6 @@ CONFIGURATION: Final = 78
 
 
 def fail(code: int, message: str) -> int:
-    """Say ``message`` on standard error and return ``code``."""
-    print(f"pommai: {message}", file=sys.stderr)
+    """Say ``message`` on standard error, on one line whatever is in it, and return ``code``."""
+    print("pommai:", *message.splitlines(), file=sys.stderr)
     return code

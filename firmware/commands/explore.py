@@ -12,8 +12,9 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from typing import Final
 
 from firmware.commands import exits
 from states.events import EVENTS
@@ -27,12 +28,18 @@ _NUMBERS = {
     "timeouts-lead-to-rest": (9, "timeouts alone lead to a rest"),
     "no-circle-of-results": (10, "no result of an effect brings itself about"),
 }
+ALL_HOLD: Final = (
+    "All hold; every state is reached and left, every row fires, "
+    "every variable takes each of its values."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--full", action="store_true", help="every combination; takes long")
-    parser.add_argument("--scope", choices=sorted(SCOPES), help="one scope alone, without the check of coverage")
+    parser.add_argument(
+        "--scope", choices=sorted(SCOPES), help="one scope alone, without the check of coverage"
+    )
     parser.add_argument("--json", action="store_true", help="print the result for a program")
 
 
@@ -47,39 +54,48 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(_as_json(reports, violations)))
     else:
-        _tell(reports, violations)
+        _tell(reports, violations, whole=not arguments.scope)
     return exits.NOT_SO if violations else exits.OK
 
 
 def _explored(name: str) -> Report:
     def progress(walked: int, found: int) -> None:
-        print(f"\r{name}: {walked:,} of {found:,} configurations  ", end="", file=sys.stderr, flush=True)
+        _show(f"{name}: {walked:,} of {found:,} configurations  ")
 
     report = Exploration(SCOPES[name]).run(progress if sys.stderr.isatty() else None)
     if sys.stderr.isatty():
-        print(f"\r{'':70}\r", end="", file=sys.stderr, flush=True)
+        _show(" " * 70 + "\r")
     return report
 
 
-def _tell(reports: Iterable[Report], violations: Iterable[Violation]) -> None:
-    reports, violations = list(reports), list(violations)
-    print(f"{len(ANY)} states, {len(EVENTS)} events, {len(ANY) * len(EVENTS):,} pairs, {len(ROWS)} rows")
+def _show(line: str) -> None:
+    """Write over the present line of the terminal."""
+    print(f"\r{line}", end="", file=sys.stderr, flush=True)
+
+
+def _tell(reports: Sequence[Report], violations: Sequence[Violation], *, whole: bool) -> None:
+    pairs = len(ANY) * len(EVENTS)
+    print(f"{len(ANY)} states, {len(EVENTS)} events, {pairs:,} pairs, {len(ROWS)} rows")
     for report in reports:
-        print(f"{report.scope.name:13} {report.configurations:>9,} configurations {report.steps:>11,} steps   {report.scope.says}")
-    checked = _checked(reports)
-    broken = {one.invariant for one in violations}
-    print(f"\n{'':4} {'invariant':27} {'checked on':>12}")
-    for name, (number, says) in sorted(_NUMBERS.items(), key=lambda item: (item[1][0] or 99, item[0])):
-        verdict = "BROKEN" if name in broken else "holds"
-        print(f"{f'M{number}' if number else '':4} {name:27} {checked[name]:>12,} {verdict:7} {says}")
+        reached = f"{report.configurations:>9,} configurations {report.steps:>11,} steps"
+        print(f"{report.scope.name:13} {reached}   {report.scope.says}")
+    _tell_invariants(_checked(reports), {one.invariant for one in violations})
     for one in violations:
         print(f"\nBROKEN {one.invariant}: {one.what}")
         if one.path:
             print("shortest path to it:")
             print("\n".join(f"  {place:3}. {event}" for place, event in enumerate(one.path, 1)))
     if not violations:
-        print("\nAll hold; every state is reached and left, every row fires, every variable takes each of its values."
-              if len(reports) > 1 or reports[0].scope.name == "full" else "\nAll hold in this scope.")
+        print(f"\n{ALL_HOLD if whole else 'All hold in this scope.'}")
+
+
+def _tell_invariants(checked: Counter[str], broken: Collection[str]) -> None:
+    print(f"\n{'':4} {'invariant':27} {'checked on':>12}")
+    unnumbered_last = sorted(_NUMBERS.items(), key=lambda item: (item[1][0] or 99, item[0]))
+    for name, (number, says) in unnumbered_last:
+        mark = f"M{number}" if number else ""
+        verdict = "BROKEN" if name in broken else "holds"
+        print(f"{mark:4} {name:27} {checked[name]:>12,} {verdict:7} {says}")
 
 
 def _checked(reports: Iterable[Report]) -> Counter[str]:
@@ -96,7 +112,8 @@ def _as_json(reports: Iterable[Report], violations: Iterable[Violation]) -> dict
         "pairs": len(ANY) * len(EVENTS),
         "rows": len(ROWS),
         "scopes": [
-            {"name": r.scope.name, "configurations": r.configurations, "steps": r.steps} for r in reports
+            {"name": r.scope.name, "configurations": r.configurations, "steps": r.steps}
+            for r in reports
         ],
         "checked": dict(_checked(reports)),
         "violations": [one._asdict() for one in violations],

@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import zip_longest
 from typing import TextIO
 
 from firmware.commands import exits
 from states.errors import ForeignJournal, JournalError
-from states.journal import Journal, read
+from states.journal import LINE_CHARACTERS_MAX, Journal, read
 from states.machine import Step
 from states.replay import Changes, Difference, Replayed, replay
 
@@ -31,16 +32,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Replay the journal and say what was found."""
     try:
         with _opened(arguments.file) as file:
-            lines = file.readlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        return exits.fail(exits.NO_INPUT, f"{arguments.file}: the journal cannot be read: {why}")
-    try:
-        journal, broken = read(lines), None
+            journal, broken = _believable(file)
     except ForeignJournal as error:
         return exits.fail(exits.DATA, f"{arguments.file}: {error}")
-    except JournalError as error:
-        journal, broken = read(lines[: error.line - 1]), error
+    except OSError as error:
+        return exits.fail(
+            exits.NO_INPUT, f"{arguments.file}: the journal cannot be read: {error.strerror}"
+        )
     result = replay(journal)
     if arguments.json:
         print(json.dumps(_as_json(journal, result, broken)))
@@ -49,13 +47,36 @@ def run(arguments: argparse.Namespace) -> int:
     if broken is not None:
         return exits.fail(
             exits.DATA,
-            f"{arguments.file}: {broken}; the {len(journal.entries)} steps before it stand, nothing after it can be believed",
+            f"{arguments.file}: {broken}; "
+            f"the {len(journal.entries)} steps before it stand, nothing after it can be believed",
         )
     return exits.NOT_SO if result.difference else exits.OK
 
 
 def _opened(name: str) -> TextIO:
-    return sys.stdin if name == "-" else Path(name).open(encoding="utf-8", newline="\n")
+    """Open the journal. Recorders write ASCII; what is none of it must spoil its own line only."""
+    is_input = name == "-"
+    file = sys.stdin.fileno() if is_input else name
+    return open(
+        file, encoding="ascii", errors="surrogateescape", newline="\n", closefd=not is_input
+    )
+
+
+def _believable(file: TextIO) -> tuple[Journal, JournalError | None]:
+    """Read up to what cannot be believed, and no further. Raises ForeignJournal and OSError."""
+    lines: list[str] = []
+
+    def kept() -> Iterator[str]:
+        while line := file.readline(LINE_CHARACTERS_MAX + 2):  # room for a newline, and one more
+            lines.append(line)
+            yield line
+
+    try:
+        return read(kept()), None
+    except ForeignJournal:
+        raise
+    except JournalError as error:
+        return read(lines[: error.line - 1]), error
 
 
 def _tell(journal: Journal, result: Replayed) -> None:
@@ -74,7 +95,8 @@ def _told_changes(changes: Changes, commit: str) -> list[str]:
     if not changes.behaviour:
         return []
     lines = [f"Behaviour changed since this journal was written (commit {commit})."]
-    for what, names in (("changed", changes.changed), ("new", changes.added), ("gone", changes.removed)):
+    told = (("changed", changes.changed), ("new", changes.added), ("gone", changes.removed))
+    for what, names in told:
         if names:
             lines.append(f"  rows {what}: {', '.join(names)}")
     if len(lines) == 1:
@@ -86,28 +108,26 @@ def _told_difference(difference: Difference) -> list[str]:
     entry, today = difference.entry, difference.today
     event = entry.step.event
     fields = "".join(f" {name}={value}" for name, value in event.fields.items())
+    where = f"line {entry.line}, step {entry.seq}, {event.at_ms} ms"
     lines = [
-        f"First difference: line {entry.line}, step {entry.seq}, {event.at_ms} ms: {event.name}{fields}",
+        f"First difference: {where}: {event.name}{fields}",
         f"  {'':10}{'recorded':44}today",
+        _side_by_side("from", entry.step.source, today.source),
+        _side_by_side("row", entry.step.row, today.row),
+        _side_by_side("to", entry.step.to, today.to),
     ]
-    lines += [
-        f"  {name:10}{left:44}{right}{'' if left == right else '   <'}"
-        for name, left, right in (
-            ("from", entry.step.source, today.source),
-            ("row", entry.step.row, today.row),
-            ("to", entry.step.to, today.to),
-        )
-    ]
-    recorded, now = _effects(entry.step), _effects(today)
-    for place in range(max(len(recorded), len(now))):
-        left = recorded[place] if place < len(recorded) else "-"
-        right = now[place] if place < len(now) else "-"
-        lines.append(f"  {'effects' if not place else '':10}{left:44}{right}{'' if left == right else '   <'}")
+    effects = zip_longest(_effects(entry.step), _effects(today), fillvalue="-")
+    for place, (left, right) in enumerate(effects):
+        lines.append(_side_by_side("" if place else "effects", left, right))
     return lines
 
 
+def _side_by_side(name: str, left: str, right: str) -> str:
+    return f"  {name:10}{left:44}{right}{'' if left == right else '   <'}"
+
+
 def _effects(step: Step) -> list[str]:
-    return [f"{name} {' '.join(str(value) for value in fields.values())}".rstrip() for name, fields in step.effects]
+    return [" ".join((name, *map(str, fields.values()))) for name, fields in step.effects]
 
 
 def _as_json(journal: Journal, result: Replayed, broken: JournalError | None) -> dict[str, object]:
@@ -130,4 +150,9 @@ def _as_json(journal: Journal, result: Replayed, broken: JournalError | None) ->
 
 
 def _side(step: Step) -> dict[str, object]:
-    return {"from": step.source, "row": step.row, "to": step.to, "effects": [list(e) for e in step.effects]}
+    return {
+        "from": step.source,
+        "row": step.row,
+        "to": step.to,
+        "effects": [list(effect) for effect in step.effects],
+    }

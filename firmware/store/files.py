@@ -11,7 +11,8 @@ def write_durably(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content``; when this returns, it is on the disk.
 
     A temporary file is written, synced and renamed over ``path``, and the folder is synced.
-    Raises OSError; ``path`` then holds what it held.
+    Raises OSError; ``path`` then holds what it held or, where only the folder could not be synced,
+    ``content``.
     """
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

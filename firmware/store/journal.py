@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from firmware.errors import JournalFileError
 from states.derive import Situation
-from states.journal import FORMAT, Header, Recorder
+from states.journal import Header, Recorder
 from states.machine import Step
 
 BYTES_MAX: Final = 4_000_000
@@ -23,12 +26,13 @@ MakeHeader = Callable[[Situation], Header]
 
 
 class JournalFile:
-    """Records steps in ``path``; older files are ``path`` with ``.1`` (the newest), ``.2`` …
+    """Records steps in ``path``; older files are ``path`` with ``.1`` (the newest), ``.2`` and on.
 
     Each file begins with a header that holds the situation its first step starts from, so each can
-    be replayed by itself. A failing disk is said once in the log; recording then goes on in vain.
+    be replayed by itself. When the disk fails, that is said once in the log; steps are then lost
+    until another file can be begun, and those that were recorded before stay where they are.
 
-    Raises JournalFileError when the file cannot be begun.
+    Call ``begin`` before the first step.
     """
 
     def __init__(
@@ -41,54 +45,79 @@ class JournalFile:
         files_max: int = FILES_MAX,
     ) -> None:
         self.steps = 0
-        """Steps recorded since the start."""
+        """Steps since the start."""
         self.failed = 0
-        """Steps that could not be written."""
+        """Those of them that could not be written."""
         self._path = path
         self._make_header = make_header
         self._situation = situation
         self._bytes_max = bytes_max
         self._files_max = files_max
-        self._bytes = 0
+        self._file: _LineFile | None = None
+        self._recorder = Recorder()
+        self._is_failing = False
+
+    def begin(self) -> None:
+        """Begin the first file. Raises JournalFileError when that cannot be."""
         try:
             self._begin()
         except OSError as error:
-            raise JournalFileError(f"{path}: the journal cannot be written: {error.strerror}") from error
+            raise JournalFileError(
+                f"{self._path}: the journal cannot be written: {error.strerror}"
+            ) from error
 
     def record(self, step: Step) -> None:
         """Append ``step``, before its effects are performed; see `firmware.loop.Recording`."""
         self.steps += 1
-        try:
-            self._write(self._recorder.line(step))
-            self._file.flush()
-        except OSError as error:
-            if not self.failed:
-                _log.error("%s: the journal cannot be written: %s", self._path, error.strerror)  # noqa: TRY400 - the trace says nothing more
+        if self._file is None:
             self.failed += 1
-            self._bytes = self._bytes_max  # half a line may stand there: go on in a file of its own
+            return
+        try:
+            self._file.append(self._recorder.line(step))
+        except OSError as error:
+            self.failed += 1
+            self._give_up(error)
 
     def after(self, _: Step) -> None:
         """Begin another file where this one is full; an observer of the loop, so between steps."""
-        if self._bytes < self._bytes_max:
+        if self._file is not None and self._file.bytes < self._bytes_max:
             return
         try:
-            self._file.close()
             self._begin()
         except OSError as error:
-            _log.error("%s: no new journal file: %s", self._path, error.strerror)  # noqa: TRY400 - as above
+            self._give_up(error)
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; nothing is recorded from now on."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _begin(self) -> None:
+        """Begin a file; the older ones make room only when its header is written."""
+        recorder = Recorder()
+        header = recorder.header(self._make_header(self._situation()))
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._rotate()
-        self._recorder = Recorder()
-        self._file: TextIO = self._path.open("x", encoding="ascii")
-        self._bytes = 0
-        self._write(self._recorder.header(self._make_header(self._situation())))
-        self._file.flush()
+        new = self._path.with_name(self._path.name + ".new")
+        file = _LineFile(new)
+        try:
+            file.append(header)
+            self._rotate()
+            new.replace(self._path)
+        except OSError:
+            file.close()
+            with contextlib.suppress(OSError):
+                new.unlink()
+            raise
+        self.close()
+        self._file, self._recorder, self._is_failing = file, recorder, False
+
+    def _give_up(self, error: OSError) -> None:
+        """Leave the file, in which half a line may stand, until another can be begun."""
+        self.close()
+        if not self._is_failing:
+            _log.error("%s: the journal cannot be written: %s", self._path, error.strerror)
+        self._is_failing = True
 
     def _rotate(self) -> None:
         if not self._path.exists():
@@ -102,6 +131,21 @@ class JournalFile:
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
 
-    def _write(self, line: str) -> None:
-        self._bytes += self._file.write(line + "\n")
 
+class _LineFile:
+    """A new file of lines, each of which the system has when ``append`` returns. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.bytes = 0
+        self._file = path.open("wb", buffering=0)  # what failed must not wait in a buffer
+
+    def append(self, line: str) -> None:
+        content = line.encode("ascii") + b"\n"
+        written = self._file.write(content)
+        self.bytes += written
+        if written < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()

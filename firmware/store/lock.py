@@ -2,8 +2,8 @@
 
 Two copies, each with its checksum and a counter, written one after the other. A write is atomic, so
 a power cut leaves each copy old or new, never torn: a copy that cannot be believed is damage. A
-damaged copy beside one that says *free* is not freedom, because the damaged one may have been the
-newer.
+damaged copy beside one that says *free* or *pause* decides nothing, because the damaged one may
+have been a newer lock.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ COPIES: Final = ("lock.a.json", "lock.b.json")
 RECORD_BYTES_MAX: Final = 4_096
 
 Verdict = Literal["free", "pause", "lock", "unreadable", "missing"]
+_WRITTEN: Final = ("free", "pause", "lock")
 
 
 class LockRecord(NamedTuple):
-    """What the disk says. ``lock_id`` and ``pause_ms`` mean something for ``pause`` and ``lock``."""
+    """What the disk says; what follows the verdict means something for ``pause`` and ``lock``."""
 
     verdict: Verdict
     lock_id: str = ""
@@ -50,15 +51,16 @@ class LockStore:
             return LockRecord("missing" if copies == ["missing", "missing"] else "unreadable")
         newest = max(believed, key=lambda copy: copy.counter).record
         # The first copy is written first, so it alone may stand without the other.
-        harmless = len(believed) == len(copies) or (copies[1] == "missing")
-        return newest if harmless or newest.verdict != "free" else LockRecord("unreadable")
+        whole = len(believed) == len(copies) or copies[1] == "missing"
+        return newest if whole or newest.verdict == "lock" else LockRecord("unreadable")
 
     def write(self, lock_id: str, kind: str, pause_ms: int, cause: str) -> None:
-        """Make a lock durable. A pause never takes the place of a held lock, which is stronger.
+        """Make a lock durable.
 
-        Raises LockStoreError when it is not durable.
+        A pause never takes the place of what is stronger: a held lock, or a record that cannot be
+        read and so counts as one. Raises LockStoreError when it is not durable.
         """
-        if kind == "pause" and self.read().verdict == "lock":
+        if kind == "pause" and self.read().verdict in {"lock", "unreadable"}:
             return
         verdict: Verdict = "pause" if kind == "pause" else "lock"
         self._write(LockRecord(verdict, lock_id, pause_ms, cause))
@@ -70,9 +72,10 @@ class LockStore:
             self._write(LockRecord("free"))
 
     def found(self) -> None:
-        """Write the first record of a toy that has just been given an identity, if there is none.
+        """Write the first record of a toy, if there is none: it is free.
 
-        Raises LockStoreError.
+        For a folder in which no toy has lived yet: elsewhere a record that is missing was lost, and
+        that is a reason to lock. Raises LockStoreError.
         """
         if self.read().verdict == "missing":
             self._write(LockRecord("free"))
@@ -80,11 +83,13 @@ class LockStore:
     def _write(self, record: LockRecord) -> None:
         counters = [copy.counter for copy in map(_read, self._paths) if isinstance(copy, _Copy)]
         content = _encoded(_Copy(max(counters, default=0) + 1, record))
-        try:
-            for path in self._paths:
+        for path in self._paths:
+            try:
                 write_durably(path, content)
-        except OSError as error:
-            raise LockStoreError(f"the lock record cannot be written: {error}") from error
+            except OSError as error:
+                raise LockStoreError(
+                    f"{path}: the lock record cannot be written: {error.strerror}"
+                ) from error
 
 
 def _encoded(copy: _Copy) -> bytes:
@@ -107,6 +112,13 @@ def _read(path: Path) -> _Copy | Literal["missing", "unreadable"]:
             return "unreadable"
         fields = json.loads(body)
         counter = int(fields.pop("counter"))
-        return _Copy(counter, LockRecord(**fields))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        record = LockRecord(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return "unreadable"
+    return _Copy(counter, record) if _is_ours(record) else "unreadable"
+
+
+def _is_ours(record: LockRecord) -> bool:
+    """Tell whether the record holds what is written here, and not what a later version may."""
+    verdict, lock_id, pause_ms, _ = record
+    return verdict in _WRITTEN and isinstance(lock_id, str) and type(pause_ms) is int

@@ -14,7 +14,7 @@ from states import lookup as lookup_module
 from states.changes import Change
 from states.context import Context
 from states.derive import Outputs, Situation, outputs
-from states.effects import Do, Effect
+from states.effects import Do, Effect, write_lock
 from states.errors import EventError, ReentryError, TableError
 from states.events import (
     ARMING,
@@ -301,6 +301,14 @@ def test_an_exception_in_a_rule_leaves_everything_as_it_was(fault: str, target: 
     assert core.situation == START
     step = core.step(STARTED)
     assert (step.source, step.to) == ("boot.dark", "boot.reading")
+
+
+def test_a_rule_that_uses_a_lock_where_none_is_says_so_and_changes_nothing() -> None:
+    """The table contradicts itself: one clear error, and never half a step."""
+    core = core_of(row("test.lockless", "press", DARK, STAY, do=write_lock))
+    with pytest.raises(TableError, match="safety_lockout"):
+        core.step(Event("press"))
+    assert core.situation == START
 
 
 def test_there_is_no_other_way_to_move() -> None:
