@@ -1,0 +1,224 @@
+"""One connection to the gateway, from dialling to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from firmware.stream.codec import utf8_bytes
+from firmware.stream.messages import Dropped, Ping, Pong
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+    from firmware.stream.codec import Codec
+    from firmware.stream.counters import Counters
+    from firmware.stream.dialler import Dialler
+    from firmware.stream.messages import Incoming
+
+_log: Final = logging.getLogger(__name__)
+
+_REFUSALS: Final = (401, 403)
+"""HTTP statuses that are about the token (RFC 9110, sections 15.5.2 and 15.5.4)."""
+
+
+class End(NamedTuple):
+    """How a connection ended, where it was not we who ended it.
+
+    `was_open` tells a lost connection from a failed attempt; `is_refused` is the refusal of the
+    token; `cause` is for a person and holds no words of the gateway's own.
+    """
+
+    was_open: bool
+    is_refused: bool
+    cause: str
+
+
+class Owner(Protocol):
+    """Whom a connection tells what happens to it; never again after `fence`."""
+
+    def connection_opened(self) -> None:
+        """Note that the handshake has been sent."""
+        ...
+
+    def connection_received(self, message: Incoming) -> None:
+        """Take a message."""
+        ...
+
+    def connection_flushed(self) -> None:
+        """Note that the utterance has been handed to the socket, final marker and all."""
+        ...
+
+    def connection_ended(self, end: End) -> None:
+        """Note that it is over. The last call."""
+        ...
+
+
+class Connection:
+    """One connection: begins to dial when it is made, lives in one task, ends for good.
+
+    Args:
+        dialler: How to get there.
+        token: What to show there.
+        codec: The dialect.
+        counters: Where its traffic is counted.
+        owner: Whom it tells.
+    """
+
+    def __init__(
+        self, dialler: Dialler, token: str, codec: Codec, counters: Counters, owner: Owner
+    ) -> None:
+        self.token = token
+        self._dialler = dialler
+        self._codec = codec
+        self._counters = counters
+        self._owner = owner
+        self._speech: deque[str | bytes] = deque()
+        self._final: str | bytes | None = None
+        self._owes_pong = False
+        self._has_work = asyncio.Event()
+        self._is_fenced = False
+        self._socket: ClientConnection | None = None
+        self.task = asyncio.get_running_loop().create_task(self._run(), name="stream connection")
+        """Done when nothing is left of the connection. It never fails."""
+
+    def speak(self, data: str | bytes) -> None:
+        """Queue an encoded packet of speech; on a slow network the oldest gives way."""
+        if len(self._speech) >= self._dialler.settings.uplink_frames_max:
+            self._speech.popleft()
+            self._counters.uplink_overflowed += 1
+        self._speech.append(data)
+        self._has_work.set()
+
+    def finish(self, data: str | bytes) -> None:
+        """Queue the encoded final marker behind the speech."""
+        self._final = data
+        self._has_work.set()
+
+    def fence(self) -> None:
+        """End it now, without a closing handshake; not one more message comes of it.
+
+        What the kernel has not taken yet is not sent. Harmless at any time.
+        """
+        self._is_fenced = True
+        self.task.cancel()
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    async def _run(self) -> None:
+        end = await self._lived()
+        if self._is_fenced:
+            return
+        try:
+            self._owner.connection_ended(end)
+        except Exception as error:  # noqa: BLE001 - a defect elsewhere: shown, and no more
+            self._show_defect(error)
+
+    async def _lived(self) -> End:
+        """Dial, talk, and return how that ended."""
+        was_open = False
+        try:
+            socket = await self._opened()
+            was_open = True
+            self._owner.connection_opened()
+            await self._talk(socket)
+            return End(was_open, is_refused=False, cause=f"closed with code {socket.close_code}")
+        except InvalidStatus as error:
+            status = error.response.status_code
+            return End(was_open, status in _REFUSALS, f"refused with HTTP status {status}")
+        except OSError as error:
+            return End(was_open, is_refused=False, cause=str(error) or type(error).__name__)
+        except (InvalidHandshake, ConnectionClosed, EOFError, UnicodeError) as error:
+            return End(was_open, is_refused=False, cause=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a defect: shown, and the toy goes on
+            self._show_defect(error)
+            return End(was_open, is_refused=False, cause="a defect of the firmware")
+        finally:
+            if self._socket is not None:
+                self._socket.transport.abort()
+                await self._socket.wait_closed()
+
+    async def _opened(self) -> ClientConnection:
+        open_timeout_ms = self._dialler.settings.open_timeout_ms
+        try:
+            async with asyncio.timeout(open_timeout_ms / 1000):
+                self._socket = await self._dialler.dial(self.token)
+                await self._send(self._socket, self._codec.encode(self._dialler.handshake))
+                return self._socket
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {open_timeout_ms} ms") from None
+
+    async def _talk(self, socket: ClientConnection) -> None:
+        """Read and write until the connection is closed."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(socket), name="stream reader")
+                tasks.create_task(self._write(socket), name="stream writer")
+        except* ConnectionClosed:
+            pass
+
+    async def _read(self, socket: ClientConnection) -> None:
+        while True:
+            data = await socket.recv()
+            if self._is_fenced:
+                # It had come already when the fence went up; the task's end is still on its way.
+                return
+            self._counters.messages_down += 1
+            self._counters.bytes_down += utf8_bytes(data)
+            self._take(self._codec.receive(data))
+            # While messages are waiting `recv` does not give way to others.
+            await asyncio.sleep(0)
+
+    def _take(self, message: Incoming | Dropped) -> None:
+        match message:
+            case Dropped():
+                self._counters.messages_dropped += 1
+                if self._codec.drops[message.reason] == 1:
+                    _log.warning(
+                        "dropped a message from the gateway: %s %s", message.reason, message.field
+                    )
+            case Ping():
+                self._owes_pong = True
+                self._has_work.set()
+            case _:
+                self._owner.connection_received(message)
+
+    async def _write(self, socket: ClientConnection) -> None:
+        # That the connection is closed is for the reader to find, after the last message.
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._has_work.wait()
+                self._has_work.clear()
+                await self._write_all(socket)
+
+    async def _write_all(self, socket: ClientConnection) -> None:
+        while True:
+            if self._owes_pong:
+                self._owes_pong = False
+                await self._send(socket, self._codec.encode(Pong()))
+            elif self._speech:
+                await self._send(socket, self._speech.popleft())
+            elif self._final is not None:
+                final, self._final = self._final, None
+                await self._send(socket, final)
+                if not self._is_fenced:
+                    self._owner.connection_flushed()
+            else:
+                return
+            # While the network takes it `send` does not give way to others.
+            await asyncio.sleep(0)
+
+    async def _send(self, socket: ClientConnection, data: str | bytes) -> None:
+        await socket.send(data)
+        self._counters.messages_up += 1
+        self._counters.bytes_up += utf8_bytes(data)
+
+    def _show_defect(self, error: Exception) -> None:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a defect in the audio stream", "exception": error}
+        )

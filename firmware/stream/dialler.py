@@ -1,0 +1,120 @@
+"""How a connection to the gateway is made."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from firmware.stream.errors import CredentialError
+from firmware.stream.messages import Handshake
+from firmware.stream.paced import PacedConnection
+from firmware.stream.settings import checked_address
+
+if TYPE_CHECKING:
+    from firmware.stream.settings import StreamSettings
+
+HEADER_CHARS_MAX: Final = 8_192
+"""Longest token or id: as long a line as servers commonly read."""
+
+CLOSING_S_MAX: Final = 1.0
+"""How long the other side may take to end a connection that is over."""
+
+_MESSAGES_MAX: Final = 16
+"""Messages that may wait to be taken before reading rests."""
+
+_VISIBLE: Final = re.compile(r"[!-~]+")
+
+# At DEBUG `websockets` would log the request with its token, and then a child's voice. A logger of
+# our own that nobody can reach or turn up.
+_SILENT: Final = logging.Logger(  # noqa: LOG001 - in no hierarchy, on purpose
+    "firmware.stream.wire", logging.CRITICAL + 1
+)
+
+
+def checked_credential(value: str, name: str) -> str:
+    """Return `value` if it can stand in a header, where a line break would begin another.
+
+    Raises:
+        CredentialError: It is empty, too long, or has characters that are not visible ASCII.
+    """
+    if len(value) > HEADER_CHARS_MAX or not _VISIBLE.fullmatch(value):
+        raise CredentialError(
+            f"the {name} cannot be sent: give 1 to {HEADER_CHARS_MAX} visible ASCII characters"
+        )
+    return value
+
+
+class Dialler:
+    """Opens connections to one gateway, for one device and toy.
+
+    TLS is at least 1.2, with the host's name checked against the system's authorities
+    (`SSL_CERT_FILE` names others). Proxies, redirects and compression are not used: the token goes
+    where the settings say and nowhere else, and nothing that comes in can unfold.
+
+    Raises:
+        AddressError: `settings.url` cannot be used.
+        CredentialError: An id cannot be put into a request.
+    """
+
+    def __init__(self, settings: StreamSettings, device_id: str, toy_id: str) -> None:
+        self.settings = settings
+        self.handshake = Handshake(device_id, toy_id)
+        self._address = checked_address(settings.url)
+        self._headers = {
+            "X-Device-ID": checked_credential(device_id, "device's id"),
+            "X-Device-Type": "raspberry-pi-zero-2w",
+            "X-Toy-ID": checked_credential(toy_id, "toy's id"),
+        }
+        self._tls: ssl.SSLContext | None = None
+
+    async def dial(self, token: str) -> ClientConnection:
+        """Return an open connection. The caller owes a bound on the time, and the closing.
+
+        Raises:
+            OSError: The gateway is not reached, or is not who it says.
+            InvalidHandshake: It is reached and refuses; `InvalidStatus` has the answer.
+        """
+        settings = self.settings
+        return await _Connect(
+            self._address,
+            additional_headers={"Authorization": f"Bearer {token}", **self._headers},
+            user_agent_header=None,
+            proxy=None,
+            compression=None,
+            open_timeout=None,
+            ping_interval=settings.keepalive_interval_ms / 1000,
+            ping_timeout=settings.keepalive_timeout_ms / 1000,
+            close_timeout=CLOSING_S_MAX,
+            max_size=settings.message_bytes_max,
+            max_queue=_MESSAGES_MAX,
+            logger=_SILENT,
+            create_connection=PacedConnection,
+            **await self._tls_arguments(),
+        )
+
+    async def _tls_arguments(self) -> dict[str, Any]:
+        if not self._address.startswith("wss:"):
+            return {}
+        if self._tls is None:
+            # Reading the authorities takes a Pi most of a second: once, and off the loop.
+            self._tls = await asyncio.to_thread(_tls_context)
+        return {"ssl": self._tls, "ssl_shutdown_timeout": CLOSING_S_MAX}
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class _Connect(connect):
+    """`connect`, but not elsewhere than where it was sent."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take a redirect for the refusal that it is."""
+        return exc

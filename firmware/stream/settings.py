@@ -1,0 +1,88 @@
+"""The configuration's section `stream`."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, fields
+from typing import Final
+from urllib.parse import urlsplit
+
+from firmware.setting import setting
+from firmware.stream.codec import MESSAGE_BYTES_MAX
+from firmware.stream.errors import AddressError, SettingError
+
+DEFAULT_PATH: Final = "/audio-stream"
+"""Where the stream is when the address names only a host."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamSettings:
+    """How the gateway is reached, and how patiently.
+
+    Raises:
+        SettingError: A number is below 1, or a shortest wait exceeds its longest.
+    """
+
+    url: str = setting("", "address of the gateway; wss, or ws to this machine only")
+    open_timeout_ms: int = setting(4_000, "longest wait for a connection to open", unit="ms")
+    keepalive_interval_ms: int = setting(20_000, "time between two keep-alive pings", unit="ms")
+    keepalive_timeout_ms: int = setting(10_000, "longest wait for a ping's answer", unit="ms")
+    retry_delay_ms_min: int = setting(
+        1_000, "upper bound of the first wait before another connection; it doubles", unit="ms"
+    )
+    retry_delay_ms_max: int = setting(60_000, "upper bound of every wait after one", unit="ms")
+    settled_after_ms: int = setting(
+        10_000, "age at which a connection has worked, and waits begin anew", unit="ms"
+    )
+    uplink_frames_max: int = setting(
+        300, "speech that waits for a slow network; the oldest gives way", unit="frames of 20 ms"
+    )
+    message_bytes_max: int = setting(
+        MESSAGE_BYTES_MAX, "longest message that the gateway may send", unit="bytes"
+    )
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.metadata["unit"] and value < 1:
+                raise SettingError(field.name, f"is {value}: give 1 or more")
+        if self.retry_delay_ms_min > self.retry_delay_ms_max:
+            raise SettingError(
+                "retry_delay_ms_min",
+                f"is {self.retry_delay_ms_min}: "
+                f"give at most retry_delay_ms_max ({self.retry_delay_ms_max})",
+            )
+
+
+def checked_address(url: str) -> str:
+    """Return `url` as the stream dials it, with `DEFAULT_PATH` where it names only a host.
+
+    Raises:
+        AddressError: It is no such address, or would send speech and token in the clear.
+    """
+    if not url:
+        raise AddressError("", "is empty: give the gateway's address, such as wss://host/path")
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise AddressError(url, "is not an address: it must be wss://host/path")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise AddressError(url, "is not an address: it must be wss://host/path") from None
+    if parts.username is not None or parts.password is not None:
+        # Not shown: whoever writes a password there does not want to read it in a log.
+        raise AddressError("", "holds a user name or password: remove it")
+    if not host or parts.fragment:
+        raise AddressError(url, "is not an address: it must be wss://host/path")
+    if parts.scheme != "wss" and not (parts.scheme == "ws" and _is_loopback(host)):
+        raise AddressError(url, "must begin with wss://; ws:// may only go to this machine")
+    return parts._replace(path=parts.path if parts.path.strip("/") else DEFAULT_PATH).geturl()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,53 @@
+"""What the stream knows of the present turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+@dataclass(slots=True)
+class Turn:
+    """One turn: from `open_stream` to its end or the end of its connection."""
+
+    number: int
+    connection: int = 0
+    """The generation of its connection; 0 until it has one."""
+    deadline: asyncio.TimerHandle | None = None
+    """When it stops waiting for one."""
+    has_dialled: bool = False
+    """A connection was dialled on its behalf, rather than found under way."""
+    packets: int = 0
+    """Packets of speech so far; the number of the next."""
+    is_finished: bool = False
+    """Its final marker is queued."""
+    is_flushed: bool = False
+    """Its final marker was handed to the socket: what comes now may be its reply."""
+    is_replied: bool = False
+    """Its reply is complete."""
+    is_failed: bool = False
+    """The gateway gave it up."""
+
+    @property
+    def takes_speech(self) -> bool:
+        """Whether speech can be sent."""
+        return self.connection > 0 and not self.is_finished
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether the gateway may have something of it, and so something to say to it."""
+        return self.packets > 0 or self.is_finished
+
+    @property
+    def takes_reply(self) -> bool:
+        """Whether what comes is its reply."""
+        return self.is_flushed and not self.is_replied and not self.is_failed
+
+    def stop_waiting(self) -> None:
+        """Disarm the deadline."""
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None

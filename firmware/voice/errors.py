@@ -1,0 +1,34 @@
+"""What can go wrong with sound, on our side of the microphone and the speaker.
+
+VoiceError
+├── MisuseError         we were misused: a bug in the caller, whatever the world does
+└── FaultError          the world failed, or somebody handed us something unusable
+    └── SettingError        a setting cannot be; `key` names it
+"""
+
+from __future__ import annotations
+
+
+class VoiceError(Exception):
+    """Root of everything raised by this package."""
+
+
+class MisuseError(VoiceError):
+    """The caller broke a contract that the message states."""
+
+
+class FaultError(VoiceError):
+    """The world failed; the message says what to do about it."""
+
+
+class SettingError(FaultError):
+    """A setting of the voice cannot be.
+
+    Attributes:
+        key: The setting's name.
+    """
+
+    def __init__(self, key: str, problem: str) -> None:
+        """Compose the one line that a person reads: the setting first, then what is the matter."""
+        super().__init__(f"voice.{key} {problem}")
+        self.key = key

@@ -1,0 +1,34 @@
+"""Answers of the device's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from firmware.ports import PerformEffect, Post
+
+
+class OfflineAnswers:
+    """Performs what the toy says without the gateway: so far it has nothing to say.
+
+    It posts `answer_failed` at once; the apology for that is the table's.
+
+    Args:
+        post: Where events go.
+    """
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+
+    @property
+    def effects(self) -> Mapping[str, PerformEffect]:
+        """What it performs."""
+        return {"answer_offline": self._answer, "say": self._say}
+
+    def _answer(self, turn: int) -> None:
+        self._post("answer_failed", turn=turn)
+
+    def _say(self, turn: int, command: str) -> None:  # noqa: ARG002 - the effect's field
+        self._post("answer_failed", turn=turn)

@@ -1,0 +1,279 @@
+"""The way of replies and cues to the speaker."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from firmware.voice.cues import CUES, cue_frames
+from firmware.voice.errors import MisuseError
+from firmware.voice.jitter import JitterBuffer
+from firmware.voice.output import OutputQueue
+from firmware.voice.reply import Recording, Replay, Reply
+from firmware.voice.volume import Volume
+from hardware.pcm import FRAME_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firmware.ports import PerformEffect, Post
+    from firmware.voice.settings import VoiceSettings
+    from hardware.clock import Clock
+    from hardware.speaker import Source, Speaker
+
+READY_MS_MAX = 200
+"""Decoded ahead of the speaker: as long as the loop may be busy before a gap is heard."""
+
+CUES_MS_MAX = 2_000
+"""Cues that wait to be played; one for which there is no room is left out."""
+
+LINGER_MS = 200
+"""Silence after which the speaker closes: longer than what a sound card holds of the last sound."""
+
+_MODES: Final = ("closed", "cues", "reply", "answers", "fixed")
+_REPLY_MODES: Final = ("reply", "answers")
+
+
+class _Arrival(NamedTuple):
+    """What comes in over the stream for the present turn."""
+
+    connection: int
+    buffer: JitterBuffer
+    recording: Recording
+
+
+class Playback:
+    """Performs what is heard, and takes what the stream brings (`firmware.ports.ReplySink`).
+
+    Cues come before the reply, and are heard in every mode but ``closed``; a reply in ``reply``, a
+    replay in ``answers`` too. A change of mode drops what was being played in the old one, a new
+    turn all that was kept of the old one: when `speaker` returns, not one more sample of that
+    starts. What has come of a reply before its mode is kept for it.
+
+    The last reply of which anything was heard is kept, as packets, for `replay`.
+
+    Posts `reply_began` for the first packet of a reply and for the first after a gap; `reply_dry`
+    when the listener hears a gap; `reply_played` when the last frame has sounded; `nothing_kept`.
+
+    Frames are decoded a little ahead on the loop; the speaker pulls them from an `OutputQueue`,
+    perhaps in a thread of its own, and each pull calls the loop to make the next one ready. The
+    speaker is open only while there is something to play.
+
+    Args:
+        settings: The jitter buffer, what is kept, the volume.
+        clock: Whose time it is.
+        post: Where events go.
+        make_speaker: Makes the speaker, given where it shall pull from.
+
+    Raises:
+        CodecLibraryError: Opus is not installed.
+    """
+
+    def __init__(
+        self,
+        settings: VoiceSettings,
+        clock: Clock,
+        post: Post,
+        make_speaker: Callable[[Source], Speaker],
+    ) -> None:
+        self.packets_stale = 0
+        """Packets of a turn that is over, or of a reply that has ended."""
+        self.packets_refused = 0
+        """Packets that came too far ahead."""
+        self.cues_dropped = 0
+        """Cues for which there was no room."""
+        self._settings = settings
+        self._clock = clock
+        self._post = post
+        self._volume = Volume(settings.volume_percent, settings.volume_percent_max)
+        self._mode = "closed"
+        self._turn = 0
+        self._takes_packets = False
+        self._cues: deque[bytes] = deque()
+        self._reply: Reply | None = None
+        self._arrival: _Arrival | None = None
+        self._kept: Recording | None = None
+        self._packets_concealed = 0
+        self._is_silent = True
+        self._silent_ms = 0
+        self._output = OutputQueue(
+            on_frame=partial(clock.call_soon_threadsafe, self._go_on),
+            on_silence=partial(clock.call_soon_threadsafe, self._note_silence),
+        )
+        self._speaker = make_speaker(self._output.pull)
+        self._warm_up()
+
+    @property
+    def effects(self) -> Mapping[str, PerformEffect]:
+        """What it performs; `end_turn` and `purge_speech` are shared with others."""
+        return {
+            "speaker": self._set_mode,
+            "cue": self._cue,
+            "replay": self._replay,
+            "end_reply": self._end_reply,
+            "end_turn": self._end_turn,
+            "purge_speech": self._purge_speech,
+        }
+
+    @property
+    def packets_concealed(self) -> int:
+        """Packets so far that could not be decoded."""
+        reply = self._reply
+        return self._packets_concealed + (0 if reply is None else reply.packets_concealed)
+
+    def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:  # noqa: ARG002 - Opus decodes any rate to ours
+        """Take one Opus packet of the reply to `turn`."""
+        if turn != self._turn or not self._takes_packets:
+            self.packets_stale += 1
+            return
+        if self._arrival is None:
+            self._arrival = self._new_arrival(connection)
+            self._reply = Reply(self._arrival.buffer)
+        _, buffer, recording = self._arrival
+        is_first = buffer.is_awaiting
+        if not buffer.push(packet, self._clock.monotonic_ms()):
+            self.packets_refused += 1
+            return
+        recording.keep(packet)
+        if is_first:
+            self._post("reply_began", turn=turn, connection=connection)
+            self._clock.call_later(self._settings.jitter_target_ms, self._go_on)
+        self._go_on()
+
+    def reply_end(self, turn: int, connection: int) -> None:  # noqa: ARG002 - the turn is fence enough
+        """Note that the reply to `turn` is complete."""
+        self._end_reply(turn)
+
+    def close(self) -> None:
+        """Fall silent, forget everything, free the decoder. Nothing may follow."""
+        self._mode = "closed"
+        self._purge_speech()
+        self._hush()
+        self._speaker.close()
+
+    def _set_mode(self, mode: str, turn: int) -> None:
+        if mode not in _MODES:
+            raise MisuseError(f"a speaker cannot be {mode!r}, only {', '.join(_MODES)}")
+        if (mode, turn) == (self._mode, self._turn):
+            return
+        if turn != self._turn:
+            self._takes_packets = True
+            self._drop_reply()
+        elif self._mode in _REPLY_MODES:
+            self._takes_packets = False
+            self._drop_reply()
+        self._mode, self._turn = mode, turn
+        self._hush()
+        if mode == "closed":
+            self._speaker.close()
+        self._go_on()
+
+    def _cue(self, name: str) -> None:
+        frames = cue_frames(name)
+        is_full = (len(self._cues) + len(frames)) * FRAME_MS > CUES_MS_MAX
+        if self._mode == "closed" or is_full:
+            self.cues_dropped += 1
+            return
+        self._cues += frames
+        self._go_on()
+
+    def _replay(self, turn: int) -> None:
+        self._takes_packets = False
+        if self._kept is None:
+            self._post("nothing_kept", turn=turn)
+            return
+        self._drop_reply()
+        self._reply = Reply(Replay(self._kept.packets))
+        self._go_on()
+
+    def _end_reply(self, turn: int) -> None:
+        if turn != self._turn:
+            return
+        self._takes_packets = False
+        if self._arrival is not None:
+            self._arrival.buffer.finish()
+            self._go_on()
+
+    def _end_turn(self, turn: int, outcome: str) -> None:  # noqa: ARG002 - the effect's field
+        if turn == self._turn:
+            self._takes_packets = False
+            self._drop_reply()
+
+    def _purge_speech(self) -> None:
+        self._kept = None
+        self._takes_packets = False
+        self._drop_reply()
+
+    def _go_on(self) -> None:
+        """Make ready what can be made ready; tell when the reply has ended or run dry."""
+        now_ms = self._clock.monotonic_ms()
+        while len(self._output) * FRAME_MS < READY_MS_MAX and (frame := self._next_frame(now_ms)):
+            self._output.put(self._volume.applied(frame))
+            self._is_silent = False
+            self._silent_ms = 0
+        if len(self._output):
+            self._speaker.open()
+        elif self._is_silent and self._reply is not None and self._reply.has_sounded:
+            self._tell(self._reply)
+
+    def _next_frame(self, now_ms: int) -> bytes | None:
+        if self._cues:
+            return self._cues.popleft()
+        if self._reply is None or self._mode not in _REPLY_MODES:
+            return None
+        frame = self._reply.next_frame(now_ms)
+        if frame is not None and self._arrival is not None:
+            self._kept = self._arrival.recording
+        return frame
+
+    def _tell(self, reply: Reply) -> None:
+        if reply.is_over:
+            self._drop_reply()
+            self._post("reply_played", turn=self._turn)
+        elif self._arrival is not None and self._arrival.buffer.run_dry():
+            self._post("reply_dry", turn=self._turn)
+
+    def _note_silence(self) -> None:
+        """Take note that the speaker found nothing: what was pulled before it has sounded."""
+        if len(self._output):
+            return
+        self._is_silent = True
+        self._go_on()
+        if self._is_silent:
+            self._silent_ms += FRAME_MS
+            if self._silent_ms >= LINGER_MS:
+                self._speaker.close()
+
+    def _hush(self) -> None:
+        """Drop what waits to be played, what is ready, and what the sound card holds."""
+        self._cues.clear()
+        if not self._is_silent:
+            self._output.clear()
+            self._speaker.close()
+            self._is_silent = True
+
+    def _drop_reply(self) -> None:
+        reply, self._reply, self._arrival = self._reply, None, None
+        if reply is not None:
+            self._packets_concealed += reply.packets_concealed
+            reply.close()
+            if reply.has_sounded:
+                self._hush()
+
+    def _new_arrival(self, connection: int) -> _Arrival:
+        s = self._settings
+        return _Arrival(
+            connection,
+            JitterBuffer(
+                target_ms=s.jitter_target_ms, ms_max=s.jitter_ms_max, bytes_max=s.reply_bytes_max
+            ),
+            Recording(ms_max=s.last_reply_ms_max, bytes_max=s.reply_bytes_max),
+        )
+
+    def _warm_up(self) -> None:
+        """Do now what would take long in the middle of a turn."""
+        for name in CUES:
+            cue_frames(name)
+        # The first decoder loads libraries, or fails for want of them.
+        Reply(Replay(())).close()

@@ -1,0 +1,124 @@
+"""A reply on its way from packets to sound."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from firmware.voice.packet import duration_ms
+from hardware.codec import OpusDecoder
+from hardware.errors import CorruptPacketError
+from hardware.pcm import FRAME_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class PacketSource(Protocol):
+    """Where the packets of a reply come from: `firmware.voice.jitter.JitterBuffer` or `Replay`."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everything was given out and no more will come."""
+
+    def pop(self, now_ms: int) -> bytes | None:
+        """Return the next packet to be played, or None for now."""
+
+
+class Recording:
+    """The packets of a reply, kept to be played again; its end is missing where it is too long.
+
+    Args:
+        ms_max: How much sound is kept.
+        bytes_max: The same in bytes.
+    """
+
+    def __init__(self, *, ms_max: int, bytes_max: int) -> None:
+        self._ms_left: float = ms_max
+        self._bytes_left = bytes_max
+        self._packets: list[bytes] = []
+
+    @property
+    def packets(self) -> Sequence[bytes]:
+        """What was kept, in order."""
+        return self._packets
+
+    def keep(self, packet: bytes) -> None:
+        """Keep the next packet; after the first for which there is no room, none."""
+        self._ms_left -= duration_ms(packet)
+        self._bytes_left -= len(packet)
+        if self._ms_left >= 0 and self._bytes_left >= 0:
+            self._packets.append(packet)
+
+
+class Replay:
+    """A recording, played once.
+
+    Args:
+        packets: What is played; not changed.
+    """
+
+    def __init__(self, packets: Sequence[bytes]) -> None:
+        self._packets = deque(packets)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everything was given out."""
+        return not self._packets
+
+    def pop(self, now_ms: int) -> bytes | None:  # noqa: ARG002 - a recording waits for nothing
+        """Return the next packet, or None after the last."""
+        return self._packets.popleft() if self._packets else None
+
+
+class Reply:
+    """Decodes the packets of one reply into frames of 20 ms.
+
+    A packet that is not Opus is concealed, and counted. The packets may have been encoded at any
+    rate, and each may last as long as it likes: Opus decodes all of them to ours.
+
+    Args:
+        packets: Where they come from.
+    """
+
+    def __init__(self, packets: PacketSource) -> None:
+        self.packets_concealed = 0
+        """Packets that could not be decoded."""
+        self.has_sounded = False
+        """Whether a frame was given out."""
+        self._packets = packets
+        self._decoder = OpusDecoder()
+        self._pcm = bytearray()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last frame was given out and no more will come."""
+        return self._packets.is_over and not self._pcm
+
+    def next_frame(self, now_ms: int) -> bytes | None:
+        """Return the next `FRAME_BYTES`, or None for now; silence fills up the last."""
+        while len(self._pcm) < FRAME_BYTES:
+            packet = self._packets.pop(now_ms)
+            if packet is not None:
+                self._pcm += self._decoded(packet)
+            elif self._packets.is_over and self._pcm:
+                self._pcm += bytes(FRAME_BYTES - len(self._pcm))
+            else:
+                return None
+        self.has_sounded = True
+        frame = bytes(self._pcm[:FRAME_BYTES])
+        del self._pcm[:FRAME_BYTES]
+        return frame
+
+    def close(self) -> None:
+        """Free the decoder."""
+        self._decoder.close()
+
+    def _decoded(self, packet: bytes) -> bytes:
+        if packet:
+            try:
+                return self._decoder.decode(packet)
+            except CorruptPacketError:
+                pass
+        self.packets_concealed += 1
+        return self._decoder.conceal()

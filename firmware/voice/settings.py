@@ -1,0 +1,83 @@
+"""The configuration's section `voice`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from firmware.setting import setting
+from firmware.voice.errors import SettingError
+
+_RANGES: Final = {
+    "preroll_ms": (0, 5_000),
+    "speech_start_ms": (20, 1_000),
+    "speech_start_window_ms": (20, 2_000),
+    "speech_end_silence_ms": (100, 5_000),
+    "vad_aggressiveness": (0, 3),
+    "speech_in_ram_ms_max": (1_000, 60_000),
+    "offline_speech_in_ram_ms_max": (1_000, 60_000),
+    "opus_bitrate_bps": (6_000, 64_000),
+    "opus_complexity": (0, 10),
+    "opus_expected_loss_percent": (0, 100),
+    "jitter_target_ms": (0, 1_000),
+    "jitter_ms_max": (1_000, 600_000),
+    "last_reply_ms_max": (0, 600_000),
+    "reply_bytes_max": (10_000, 16_000_000),
+    "volume_percent": (0, 100),
+    "volume_percent_max": (0, 100),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceSettings:
+    """How speech is captured and replies are played.
+
+    Raises:
+        SettingError: A value is out of its range, or two contradict each other.
+    """
+
+    preroll_ms: int = setting(
+        500, "kept of the time before a voice is recognised as one", unit="ms"
+    )
+    speech_start_ms: int = setting(120, "voice that makes the beginning of speech", unit="ms")
+    speech_start_window_ms: int = setting(
+        200, "time within which that much voice must be heard", unit="ms"
+    )
+    speech_end_silence_ms: int = setting(700, "silence that ends an utterance", unit="ms")
+    vad_aggressiveness: int = setting(
+        2, "0 takes much for a voice, 3 takes little for one", unit="level"
+    )
+    speech_in_ram_ms_max: int = setting(
+        5_000, "speech kept while the stream is not open yet", unit="ms"
+    )
+    offline_speech_in_ram_ms_max: int = setting(
+        30_000, "speech kept for an answer of the toy's own", unit="ms"
+    )
+    opus_bitrate_bps: int = setting(24_000, "spent on speech that is sent", unit="bit/s")
+    opus_complexity: int = setting(5, "0 is quick, 10 sounds best", unit="level")
+    opus_expected_loss_percent: int = setting(
+        10, "lost packets that error correction provides for", unit="%"
+    )
+    jitter_target_ms: int = setting(
+        60, "collected of a reply before it plays, and again after a gap", unit="ms"
+    )
+    jitter_ms_max: int = setting(120_000, "kept of a reply ahead of its playing", unit="ms")
+    last_reply_ms_max: int = setting(120_000, "kept of the last reply, to play it again", unit="ms")
+    reply_bytes_max: int = setting(
+        2_000_000, "memory for either of these, however long they are", unit="bytes"
+    )
+    volume_percent: int = setting(60, "loudness: half the figure sounds half as loud", unit="%")
+    volume_percent_max: int = setting(80, "never louder than this, whoever asks", unit="%")
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, (lowest, highest) in _RANGES.items():
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                raise SettingError(name, f"is {value}: give {lowest} to {highest}")
+        if self.speech_start_ms > self.speech_start_window_ms:
+            raise SettingError(
+                "speech_start_ms",
+                f"is {self.speech_start_ms}: "
+                f"give at most speech_start_window_ms ({self.speech_start_window_ms})",
+            )

@@ -1,0 +1,136 @@
+"""JSON from strangers."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from firmware.stream.bounded_json import DIGITS_MAX, parse
+from firmware.stream.errors import MessageError
+from firmware.stream.messages import DropReason
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+PUNCTUATION = st.text(alphabet='[]{}",:\\0e. \nu"')
+
+
+def verdict(text: str, depth_max: int = 8, values_max: int = 4_096) -> DropReason | None:
+    """Return why `text` is refused, if it is."""
+    try:
+        parse(text, depth_max=depth_max, values_max=values_max)
+    except MessageError as error:
+        return error.reason
+    return None
+
+
+def depth(value: object) -> int:
+    """Return how deep arrays and objects lie within each other."""
+    match value:
+        case dict():
+            return 1 + max(map(depth, value.values()), default=0)
+        case list():
+            return 1 + max(map(depth, value), default=0)
+    return 0
+
+
+@given(JSON)
+def test_what_is_taken_means_what_it_always_means(value: object) -> None:
+    """Within the limits it is the standard parser."""
+    assert parse(json.dumps(value), depth_max=1_000, values_max=10_000) == value
+
+
+@given(JSON, st.integers(0, 4))
+def test_depth_is_judged_exactly(value: object, depth_max: int) -> None:
+    """Refused is what lies deeper than the limit, and nothing else; strings have no depth."""
+    too_deep = depth(value) > depth_max
+    assert verdict(json.dumps(value), depth_max) == (DropReason.TOO_DEEP if too_deep else None)
+
+
+@given(st.lists(st.text(alphabet='a,[{"\\'), max_size=30), st.integers(5, 20))
+def test_values_are_counted_without_what_stands_in_strings(
+    texts: list[str], values_max: int
+) -> None:
+    """A sentence with commas is one value; only an absurd number of quotes counts against it."""
+    text = json.dumps(texts)
+    too_many = max(len(texts), 1) > values_max
+    absurd = text.count('"') > 4 * values_max
+    found = verdict(text, values_max=values_max)
+    assert found == DropReason.TOO_MANY_VALUES if too_many else found is None or absurd
+
+
+@given(st.text() | PUNCTUATION)
+@example("\ud800")
+@example("[" * 100_000)
+@example('{"a":' * 100_000)
+@example("]" * 100_000)
+@example("]" + "[" * 9)
+@example('"' + '\\"' * 100_000)
+@example('"' * 100_001)
+@example("9" * 100_000)
+@example("1e999999999")
+@example("NaN")
+@example("-Infinity")
+@example("\ufeff{}")
+def test_no_text_raises_anything_else(text: str) -> None:
+    """A text is parsed, or refused for a reason that has a name."""
+    assert verdict(text) in {
+        None,
+        DropReason.NOT_JSON,
+        DropReason.TOO_DEEP,
+        DropReason.TOO_MANY_VALUES,
+    }
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity", '{"a":NaN}'])
+def test_constants_that_json_does_not_have_are_refused(constant: str) -> None:
+    """The standard parser would take them."""
+    assert verdict(constant) == DropReason.NOT_JSON
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_numbers_have_so_many_digits_at_most(sign: str) -> None:
+    """Longer ones cost time and say nothing."""
+    longest = sign + "1" * (DIGITS_MAX - len(sign))
+    assert verdict(longest) is None
+    assert verdict(longest + "1") == DropReason.NOT_JSON
+    assert verdict(longest + ".0") == DropReason.NOT_JSON
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 1_000_000,
+        "[[]," * 250_000,
+        '{"a":' * 200_000,
+        '["a",' * 200_000,
+        "[" + "0," * 500_000 + "0]",
+        '["' + '\\"' * 499_000 + '"]',
+        '["' + "\\u00e4" * 160_000 + '",[[[[[[[[[[]]]]]]]]]]]',
+        "[[[[[[[[[" + '"' * 999_000,
+        "[[[[[[[[[" + "\\" * 999_000,
+        "[" * 9 + "]" * 999_000,
+        "9" * 1_000_000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_hostile_megabyte_takes_little_memory(text: str) -> None:
+    """A text cannot make more of itself than twice its length beside it."""
+    tracemalloc.start()
+    try:
+        verdict(text)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 2 * len(text) + 100_000

@@ -1,0 +1,175 @@
+"""Hostile gateways: whatever they send, the loop goes round and memory stays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Self
+
+import pytest
+
+from tests.firmware.stream.gateway import reply_packet
+from tests.firmware.stream.stage import on_loop, stage
+
+LAG_MS_MAX = 100
+
+
+class Lag:
+    """Measures the longest turn of the loop, in time on the processor: it is shared with others."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._began_ns = time.thread_time_ns()
+        self._is_on = True
+        self.longest_ms = 0.0
+
+    def __enter__(self) -> Self:
+        self._began_ns = time.thread_time_ns()
+        self._loop.call_soon(self._turn)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_on = False
+
+    def _turn(self) -> None:
+        now_ns = time.thread_time_ns()
+        self.longest_ms = max(self.longest_ms, (now_ns - self._began_ns) / 1e6)
+        self._began_ns = now_ns
+        if self._is_on:
+            self._loop.call_soon(self._turn)
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """Return a whole WebSocket frame as a server sends it (RFC 6455, section 5.2)."""
+    length = len(payload)
+    if length < 126:
+        return bytes([0x80 | opcode, length]) + payload
+    if length < 65_536:
+        return bytes([0x80 | opcode, 126]) + length.to_bytes(2) + payload
+    return bytes([0x80 | opcode, 127]) + length.to_bytes(8) + payload
+
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+FLOODS = {
+    "empty texts": frame(TEXT, b"") * 5_000,
+    "binary": frame(BINARY, b"\xff") * 5_000,
+    "pings": frame(PING, b"") * 20_000,
+    "pongs": frame(PONG, b"") * 40_000,
+    "own pings": frame(TEXT, b'{"type":"ping"}') * 1_000,
+    "stops": frame(TEXT, b'{"type":"command","command":"stop"}') * 3_000,
+    "packets": frame(TEXT, json.dumps(reply_packet(bytes(1275))).encode()) * 300,
+    "nesting": frame(TEXT, b"[" * 999_999) * 3,
+    "values": frame(TEXT, b'{"type":"ping","x":[' + b"{}," * 330_000 + b"0]}") * 3,
+    "words": frame(TEXT, b'{"type":"ping","x":"' + b"\\u00e4" * 160_000 + b'"}') * 3,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
+def test_flood_does_not_hold_up_the_loop(flood: bytes) -> None:
+    """No turn of the loop takes longer than a tenth of a second, and the toy is still there."""
+
+    @on_loop
+    async def scene_of_one_flood() -> None:
+        async with stage() as scene:
+            session = await scene.gateway.session(1)
+            await scene.open_turn(1)
+            with Lag() as lag:
+                session.write_raw(flood)
+                await session.is_heard()
+            assert lag.longest_ms < LAG_MS_MAX
+            scene.speak(b"speech")
+            await session.utterances()
+            await session.reply(b"reply")
+            await scene.playback.until_end(1)
+
+    scene_of_one_flood()
+
+
+@on_loop
+async def test_one_turn_of_the_loop_takes_one_message_and_sends_one() -> None:
+    """A full queue, in either direction, leaves room for others."""
+    async with stage() as scene:
+        session = await scene.gateway.session(1)
+        await scene.open_turn(1)
+        counters = scene.stream.counters
+        most_down = most_up = 0
+        seen = (counters.messages_down, counters.messages_up)
+
+        def look() -> None:
+            nonlocal most_down, most_up, seen
+            most_down = max(most_down, counters.messages_down - seen[0])
+            most_up = max(most_up, counters.messages_up - seen[1])
+            seen = (counters.messages_down, counters.messages_up)
+            asyncio.get_running_loop().call_soon(look)
+
+        look()
+        session.write_raw(frame(TEXT, b"") * 400)
+        scene.speak(*[b"speech"] * 250)
+        await session.utterances()
+        await session.is_heard()
+        assert (counters.messages_down, counters.messages_up) == (401, 253)
+        assert (most_down, most_up) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(TEXT, b"x" * 1_000_001),
+        frame(TEXT, b"\xff"),
+        frame(3, b""),
+        bytes([0xC1, 0]),
+        frame(PING, b"x" * 126),
+        bytes([TEXT, 0]) + bytes(2) * 10_000,
+    ],
+    ids=["too long", "not UTF-8", "no such opcode", "compressed", "long ping", "fragments"],
+)
+def test_breach_of_the_protocol_ends_the_connection(data: bytes) -> None:
+    """It is lost like any other, and another is made."""
+
+    @on_loop
+    async def scene_of_one_breach() -> None:
+        async with stage() as scene:
+            session = await scene.gateway.session(1)
+            await scene.open_turn(1)
+            session.write_raw(data)
+            await scene.loop.until("stream_lost", turn=1, connection=1)
+            await scene.gateway.session(2)
+
+    scene_of_one_breach()
+
+
+@on_loop
+async def test_messages_before_the_end_are_taken_although_nothing_can_be_sent_any_more() -> None:
+    """The answer to a ping is too late, which is no reason to lose what came with it."""
+    async with stage() as scene:
+        session = await scene.gateway.session(1)
+        await scene.open_turn(1)
+        scene.speak(b"speech")
+        await session.utterances()
+        await scene.loop.until("uplink_flushed")
+        packet = frame(TEXT, json.dumps(reply_packet(b"reply")).encode())
+        session.write_raw(frame(TEXT, b'{"type":"ping"}') + packet * 12 + frame(CLOSE, b"\x03\xe8"))
+        await scene.loop.until("stream_lost", turn=1)
+        assert scene.playback.of_turn(1) == [b"reply"] * 12
+
+
+@on_loop
+async def test_messages_after_a_flood_are_in_order() -> None:
+    """Slices are no reason to mix anything up."""
+    async with stage() as scene:
+        session = await scene.gateway.session(1)
+        await scene.open_turn(1)
+        scene.speak(b"speech")
+        await session.utterances()
+        packets = [bytes([number % 256]) * (1 + 37 * number % 1275) for number in range(400)]
+        session.write_raw(
+            b"".join(
+                frame(TEXT, json.dumps(reply_packet(packet, number)).encode())
+                for number, packet in enumerate(packets)
+            )
+        )
+        await session.reply()
+        await scene.playback.until_end(1)
+        assert scene.playback.of_turn(1) == packets

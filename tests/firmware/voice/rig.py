@@ -1,0 +1,172 @@
+"""Real parts of the firmware around virtual parts of the body, and lists that remember."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from firmware.voice.capture import Capture
+from firmware.voice.playback import Playback
+from firmware.voice.settings import VoiceSettings
+from firmware.voice.volume import Volume
+from hardware.clock import Clock
+from hardware.codec import OpusDecoder, OpusEncoder
+from hardware.pcm import FRAME_BYTES
+from hardware.sim.microphone import VirtualMicrophone
+from hardware.sim.speaker import VirtualSpeaker
+from tests.hardware.voices import frames, tone
+
+if TYPE_CHECKING:
+    from hardware.microphone import OnFrame
+    from hardware.speaker import Source
+    from states.events import FieldValue
+
+CLIPS = Path("/usr/share/pocketsphinx/test/data")
+"""Recorded human speech: the Debian package pocketsphinx-testdata."""
+
+SILENCE = bytes(FRAME_BYTES)
+
+
+class Posted(list[tuple[str, dict[str, Any]]]):
+    """A `firmware.ports.Post` that remembers."""
+
+    def __call__(self, name: str, /, **fields: FieldValue) -> None:
+        """Remember an event."""
+        self.append((name, fields))
+
+    @property
+    def names(self) -> list[str]:
+        """The events, without their fields."""
+        return [name for name, _ in self]
+
+
+class Sent(NamedTuple):
+    """A packet, when it was captured and when it was sent."""
+
+    packet: bytes
+    captured_ms: int
+    sent_ms: int
+
+
+class Wire:
+    """A `firmware.ports.Uplink` that remembers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.sent: list[Sent] = []
+        self.finished = 0
+
+    def send(self, packet: bytes, captured_ms: int) -> None:
+        """Remember a packet."""
+        self.sent.append(Sent(packet, captured_ms, self._clock.monotonic_ms()))
+
+    def finish(self) -> None:
+        """Count the final marker."""
+        self.finished += 1
+
+    @property
+    def pcm(self) -> bytes:
+        """What the other end hears."""
+        return decoded([sent.packet for sent in self.sent])
+
+
+class CaptureRig:
+    """Capture between a virtual microphone and a wire; inside a running loop."""
+
+    def __init__(self, settings: VoiceSettings | None = None) -> None:
+        self.clock = Clock()
+        self.posted = Posted()
+        self.wire = Wire(self.clock)
+        self.microphone: VirtualMicrophone
+        self.capture = Capture(
+            settings or VoiceSettings(), self.clock, self.posted, self.wire, self._make_microphone
+        )
+
+    def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:
+        self.microphone = VirtualMicrophone(self.clock, on_frame)
+        return self.microphone
+
+    def perform(self, effect: str, **fields: FieldValue) -> None:
+        """Perform one of its effects."""
+        self.capture.effects[effect](**fields)
+
+
+class PlaybackRig:
+    """Playback before a virtual speaker; inside a running loop."""
+
+    def __init__(self, settings: VoiceSettings | None = None) -> None:
+        self.clock = Clock()
+        self.posted = Posted()
+        self.pulled: list[tuple[int, bytes]] = []
+        self.speaker: VirtualSpeaker
+        self.settings = settings or VoiceSettings()
+        self.playback = Playback(self.settings, self.clock, self.posted, self._make_speaker)
+
+    def _make_speaker(self, source: Source) -> VirtualSpeaker:
+        def tapped(samples: int) -> bytes:
+            frame = source(samples)
+            self.pulled.append((self.clock.monotonic_ms(), frame))
+            return frame
+
+        self.speaker = VirtualSpeaker(self.clock, tapped)
+        return self.speaker
+
+    def perform(self, effect: str, **fields: FieldValue) -> None:
+        """Perform one of its effects."""
+        self.playback.effects[effect](**fields)
+
+    def receive(self, turn: int, packets: list[bytes], *, connection: int = 1) -> None:
+        """Let packets of a reply arrive, all at once."""
+        for packet in packets:
+            self.playback.reply_packet(turn, connection, packet, 16_000)
+
+    def end(self, turn: int, *, connection: int = 1) -> None:
+        """Let the end of a reply arrive."""
+        self.playback.reply_end(turn, connection)
+
+    @property
+    def sounds(self) -> list[bytes]:
+        """The frames that were pulled, without silence."""
+        return [frame for _, frame in self.pulled if frame != SILENCE]
+
+    def expected(self, packets: list[bytes]) -> list[bytes]:
+        """What shall be heard of a reply."""
+        return loud(frames(decoded(packets)), self.settings)
+
+
+def loud(sounds: list[bytes], settings: VoiceSettings | None = None) -> list[bytes]:
+    """Frames as loud as the settings make them."""
+    settings = settings or VoiceSettings()
+    volume = Volume(settings.volume_percent, settings.volume_percent_max)
+    return [volume.applied(frame) for frame in sounds]
+
+
+def decoded(packets: list[bytes]) -> bytes:
+    """PCM of packets, by a decoder of their own."""
+    with OpusDecoder() as decoder:
+        return b"".join(decoder.decode(packet) for packet in packets)
+
+
+def encoded(pcm: bytes) -> list[bytes]:
+    """Packets of PCM, as a gateway would send them: every frame one packet."""
+    with OpusEncoder(dtx=False) as encoder:
+        return [encoder.encode(frame) for frame in frames(pcm)]
+
+
+@cache
+def _tone_packets(frequency_hz: int, duration_ms: int) -> tuple[bytes, ...]:
+    return tuple(encoded(tone(frequency_hz, duration_ms).tobytes()))
+
+
+def reply(frequency_hz: int = 500, duration_ms: int = 400) -> list[bytes]:
+    """Packets of a reply that no frame of another frequency can be mistaken for."""
+    return list(_tone_packets(frequency_hz, duration_ms))
+
+
+def packed(packets: list[bytes]) -> bytes:
+    """One packet that holds several of 20 ms each (RFC 6716, section 3.2.5: VBR, no padding)."""
+    head = bytes([packets[0][0] | 3, 0x80 | len(packets)])
+    bodies = [packet[1:] for packet in packets]
+    assert all(len(body) < 252 for body in bodies)
+    return head + bytes(len(body) for body in bodies[:-1]) + b"".join(bodies)
