@@ -29,10 +29,6 @@ def first_press(c: Context, _: Event) -> bool:
     return c.presses == 0
 
 
-def second_press(c: Context, _: Event) -> bool:
-    return c.presses == 1
-
-
 def third_press(c: Context, _: Event) -> bool:
     return c.presses == 2  # noqa: PLR2004 - the third press finds two before it
 

@@ -108,7 +108,7 @@ LOCK_CAUSES = "lock emergency_stop lock_unreadable"
 # fmt: off
 ROWS: Final = (
     # -- Safety: from everywhere, in one step. Where nobody could release, only a pause is possible.
-    row("stop.press",            "press",               FREE,      PAUSE, when=g.third_press, then=(c.chain_ends, c.paused), do=LOCK_IT),
+    row("stop.press",            "press",               FREE,      PAUSE, when=g.third_press, then=c.paused, do=LOCK_IT),
     row("stop.pause",            "safety_override pause", FREE,    PAUSE, then=c.paused, do=LOCK_IT),
     row("stop.violations",       "violation",           FREE,      PAUSE, when=g.two_violations, then=c.paused, do=LOCK_IT),
     row("stop.lock",             LOCK_CAUSES,           LOCKABLE,  LOCK,  when=g.no(g.nobodys), then=c.locked, do=LOCK_IT),
