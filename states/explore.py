@@ -17,11 +17,12 @@ from states import events as e
 from states.context import Context
 from states.derive import Situation, outputs
 from states.effects import EFFECTS, Effect
+from states.errors import TableError
 from states.events import EVENTS, INTERNAL, Event, EventKind, FieldValue
 from states.invariants import MAY_STAY, Edge, Invariant, checks_at
 from states.lookup import UNDEFINED, Lookup
 from states.machine import START
-from states.rows import Unacted
+from states.rows import Row, Unacted
 from states.table import ANY
 
 ENDS: Final = MAY_STAY | {"boot.reading"}
@@ -258,23 +259,34 @@ class Exploration:
         self._steps += 1
         by = self._lookup.choose(before, event)
         if isinstance(by, Unacted):
-            checks, after = self._unacted[event.name], before
-            effects: tuple[Effect, ...] = ()
-        else:
-            checks, self._fired[by.id] = self._acted[event.name], self._fired[by.id] + 1
-            moved = derive.apply(before, by, event)
-            effects = derive.effects(before, by, event, moved)
-            after = moved
-        if not checks:
+            if self._unacted[event.name]:
+                self._ask(self._unacted[event.name], before, event, by, before, ())
             return
+        self._fired[by.id] += 1
+        try:
+            after = derive.apply(before, by, event)
+            effects = derive.effects(before, by, event, after)
+        except TableError as error:
+            self._violated("rows-can-be-done", 0, f"row {by.id}: {error}", before, event)
+            return
+        self._ask(self._acted[event.name], before, event, by, after, effects)
+        self._found(before, event, canonical(after), effects)
+
+    def _ask(  # noqa: PLR0913, PLR0917 - what an edge is made of
+        self,
+        checks: tuple[Invariant, ...],
+        before: Situation,
+        event: Event,
+        by: Row | Unacted,
+        after: Situation,
+        effects: tuple[Effect, ...],
+    ) -> None:
         edge = Edge(before, event, by, after, effects, outputs(*before), outputs(*after))
         self._asked[checks] += 1
         for invariant in checks:
             wrong = invariant.check(edge)
             if wrong is not None:
                 self._violated(invariant.name, invariant.number, wrong, before, event)
-        if after is not before:
-            self._found(before, event, canonical(after), effects)
 
     def _found(
         self, before: Situation, event: Event, after: Situation, effects: tuple[Effect, ...]
@@ -354,6 +366,7 @@ class Exploration:
                 self._violated("no-circle-of-results", 10, f"{name} brings about {name}", start)
 
     def _report(self) -> Report:
+        self._checked["rows-can-be-done"] = self._fired.total()
         for checks, times in self._asked.items():
             for invariant in checks:
                 self._checked[invariant.name] += times

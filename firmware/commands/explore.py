@@ -17,16 +17,28 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
 from firmware.commands import exits
+from states.errors import TableError
 from states.events import EVENTS
-from states.explore import QUICK, SCOPES, Exploration, Report, Violation, coverage
+from states.explore import QUICK, SCOPES, VALUES, Exploration, Report, Violation, coverage
 from states.invariants import INVARIANTS
 from states.table import ANY, ROWS
 
 _NUMBERS = {
     **{one.name: (one.number, one.says) for one in INVARIANTS},
+    "rows-can-be-done": (0, "no row asks for what is not there"),
     "every-pair-defined": (4, "every event in every state is a row or listed"),
+    "every-state-reached": (5, "every state can be reached"),
+    "every-state-left": (5, "no state is a sink"),
+    "every-row-fires": (5, "no row is dead"),
+    "every-value": (5, "every variable that a guard reads takes each of its values"),
     "timeouts-lead-to-rest": (9, "timeouts alone lead to a rest"),
     "no-circle-of-results": (10, "no result of an effect brings itself about"),
+}
+_COVERED: Final = {
+    "every-state-reached": len(ANY),
+    "every-state-left": len(ANY),
+    "every-row-fires": len(ROWS),
+    "every-value": len(VALUES),
 }
 ALL_HOLD: Final = (
     "All hold; every state is reached and left, every row fires, "
@@ -46,8 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Explore and say what was found."""
     names = (arguments.scope,) if arguments.scope else ("full",) if arguments.full else QUICK
-    with ProcessPoolExecutor(max_workers=2) as pool:
-        reports = list(pool.map(_explored, names))
+    try:
+        with ProcessPoolExecutor(max_workers=2) as pool:
+            reports = list(pool.map(_explored, names))
+    except TableError as error:
+        return exits.fail(exits.NOT_SO, f"the table contradicts itself: {error}")
     violations = [one for report in reports for one in report.violations]
     if not arguments.scope:
         violations += coverage(reports)
@@ -79,7 +94,10 @@ def _tell(reports: Sequence[Report], violations: Sequence[Violation], *, whole: 
     for report in reports:
         reached = f"{report.configurations:>9,} configurations {report.steps:>11,} steps"
         print(f"{report.scope.name:13} {reached}   {report.scope.says}")
-    _tell_invariants(_checked(reports), {one.invariant for one in violations})
+    checked = _checked(reports)
+    if whole:
+        checked.update(_COVERED)
+    _tell_invariants(checked, {one.invariant.split("-of-")[0] for one in violations})
     for one in violations:
         print(f"\nBROKEN {one.invariant}: {one.what}")
         if one.path:
@@ -93,6 +111,8 @@ def _tell_invariants(checked: Counter[str], broken: Collection[str]) -> None:
     print(f"\n{'':4} {'invariant':27} {'checked on':>12}")
     unnumbered_last = sorted(_NUMBERS.items(), key=lambda item: (item[1][0] or 99, item[0]))
     for name, (number, says) in unnumbered_last:
+        if not checked[name]:
+            continue
         mark = f"M{number}" if number else ""
         verdict = "BROKEN" if name in broken else "holds"
         print(f"{mark:4} {name:27} {checked[name]:>12,} {verdict:7} {says}")

@@ -341,9 +341,8 @@ def test_what_exploring_counts() -> None:
 def test_progress_is_told_now_and_then() -> None:
     """A long walk shows that it goes on."""
     told: list[tuple[int, int]] = []
-    scope = only(
-        "started press release hold_elapsed chain_elapsed mute bedtime violation link_down"
-    )
+    some = "started records_read parts_tested tokens_granted configured press release mute bedtime"
+    scope = only(some + " unmute")
     report = Exploration(scope).run(lambda walked, found: told.append((walked, found)))
     assert [walked for walked, _ in told] == list(range(500, report.configurations + 1, 500))
     assert told
@@ -588,3 +587,13 @@ def test_every_variant_is_of_a_leaf_that_a_story_reaches() -> None:
     """The stories of the scenarios and the exploration speak of the same leaves."""
     assert set(EVERYWHERE) == set(ANY)
     assert Toy().situation == START
+
+
+def test_a_row_that_asks_for_what_is_not_there_is_told_with_its_path() -> None:
+    """A row outside ``safety_lockout`` that uses the lock breaks nothing but its own claim."""
+    rules = changing("link.up", c.lock_is_durable)
+    report = saw("started link_up", rules)
+    (violation,) = report.violations
+    assert violation.invariant == "rows-can-be-done"
+    assert violation.path[-1] == "link_up"
+    assert "link.up" in violation.what

@@ -432,6 +432,15 @@ def test_a_lock_that_is_not_durable_yet_is_not_acknowledged_as_held_already() ->
     toy.does_not("acknowledge")
 
 
+def test_a_server_that_insists_before_the_lock_is_durable_changes_nothing() -> None:
+    """A lock is never restarted or shortened, durable or not."""
+    for cause in ("safety_override", "urgent_full"):
+        toy = causes(Toy.ready(), cause)
+        leaf = toy.happens("lock_write_failed").leaf
+        toy.happens("safety_override", pause_ms=300_000).is_in(leaf).by("lock.")
+        toy.does_not("write_lock", "arm", "report", "cue", "acknowledge")
+
+
 def test_a_lock_that_is_asked_for_again_is_acknowledged_to_whoever_asked() -> None:
     """Not acknowledged until it is written; commands are told what became of them."""
     for again in ("lock", "emergency_stop", "pause"):
