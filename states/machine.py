@@ -60,7 +60,7 @@ class Core:
         self._lookup = lookup or Lookup()
         self._position = _Position(situation)
         self._busy = False
-        self._machine = _built(self._lookup, self._position)
+        self._machine = _built(self._lookup)
 
     @property
     def situation(self) -> Situation:
@@ -117,15 +117,14 @@ class Core:
         return self._position.fired
 
 
-def _built(lookup: Lookup, position: _Position) -> Machine:
+def _built(lookup: Lookup) -> Machine:
     machine = Machine(
-        model=position,
+        model=None,  # ours is handed over with each event: nothing is bound to it by name
         states=list(ANY),
-        initial=position.state,
+        initial=None,
         auto_transitions=False,
         send_event=True,
         ignore_invalid_triggers=True,
-        model_override=True,
     )
     for row in lookup.rules.rows:
         for target in HOMES if row.target == HOME else (row.target,):

@@ -139,7 +139,7 @@ def test_a_changed_row_that_does_not_fire_makes_no_difference(conversation: Jour
 
 def test_a_changed_source_text_is_told_by_the_row_that_names_it(conversation: Journal) -> None:
     """What a row's functions do is part of the row."""
-    rules = altered("stop.press", lambda r: r._replace(when=(g.second_press,)))
+    rules = altered("stop.press", lambda r: r._replace(when=(g.chained,)))
     replayed = replay(conversation, Lookup(rules))
     assert replayed.difference is not None
     assert replayed.difference.entry.step.row == "again.plays"
