@@ -60,7 +60,7 @@ def _check_structure(text: str, depth_max: int, values_max: int) -> None:
     depth = 0
     for bracket in _BRACKET.finditer(structure):
         depth += 1 if bracket[0] in "[{" else -1
-        if depth < 0:
+        if depth < 0:  # the parser would say so too, but there may be a million more to look at
             raise MessageError(DropReason.NOT_JSON)
         if depth > depth_max:
             raise MessageError(DropReason.TOO_DEEP)

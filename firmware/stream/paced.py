@@ -61,7 +61,7 @@ class PacedConnection(ClientConnection):
         self._continue()
 
     def _continue(self) -> None:
-        if self._is_held or self._is_due:
+        if self._is_held:
             return
         if self._parsed_bytes < len(self._unparsed):
             self._is_due = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 
 import pytest
@@ -120,17 +121,20 @@ def test_numbers_have_so_many_digits_at_most(sign: str) -> None:
         '["' + "\\u00e4" * 160_000 + '",[[[[[[[[[[]]]]]]]]]]]',
         "[[[[[[[[[" + '"' * 999_000,
         "[[[[[[[[[" + "\\" * 999_000,
+        '[[[[[[[[["' + '\\"' * 16_000 + "a" * 960_000,
         "[" * 9 + "]" * 999_000,
         "9" * 1_000_000,
     ],
     ids=lambda text: text[:12],
 )
-def test_hostile_megabyte_takes_little_memory(text: str) -> None:
-    """A text cannot make more of itself than twice its length beside it."""
+def test_hostile_megabyte_takes_little_memory_and_time(text: str) -> None:
+    """A text makes no more of itself than twice its length, nor more work than a look at it."""
     tracemalloc.start()
+    began_s = time.thread_time()
     try:
         verdict(text)
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
+    assert time.thread_time() - began_s < 1
     assert peak_bytes < 2 * len(text) + 100_000

@@ -256,7 +256,7 @@ def test_unusable_text_is_dropped_with_its_reason(
     [
         ({"data": "0"}, DropReason.BAD_PACKET, "data"),
         ({"data": "0g"}, DropReason.BAD_PACKET, "data"),
-        ({"data": "00 0"}, DropReason.BAD_PACKET, "data"),
+        ({"data": "00 00"}, DropReason.BAD_PACKET, "data"),
         ({"data": "\u0660\u0660"}, DropReason.BAD_PACKET, "data"),
         ({"data": ""}, DropReason.BAD_PACKET, "data"),
         ({"data": None}, DropReason.BAD_PACKET, "data"),
