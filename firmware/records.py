@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from firmware.errors import LockStoreError
 from firmware.ports import PerformEffect
@@ -50,7 +52,8 @@ class Records:
         """Return what has ``work`` done by the worker, and does not wait for it."""
 
         def perform(**fields: FieldValue) -> None:
-            self._worker.submit(work, **fields).add_done_callback(_tell_defect)
+            done = asyncio.get_running_loop().run_in_executor(self._worker, partial(work, **fields))
+            done.add_done_callback(_tell_defect)
 
         return perform
 
@@ -80,6 +83,6 @@ class Records:
             _log.error("%s: the next start may still believe the lock that has ended", error)
 
 
-def _tell_defect(done: Future[None]) -> None:
-    if (defect := done.exception()) is not None:
+def _tell_defect(done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and (defect := done.exception()) is not None:
         _log.error("the records' worker failed", exc_info=defect)

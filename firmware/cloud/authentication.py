@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from firmware.cloud.backoff import Backoff
+from firmware.backoff import Backoff
 from firmware.cloud.credentials import Identity, Tokens
 from firmware.cloud.errors import (
     ApplicationError,

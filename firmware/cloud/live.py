@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from firmware.cloud.backoff import Backoff
+from firmware.backoff import Backoff
 from firmware.cloud.lines import LINE_BYTES_MAX, Job
 
 if TYPE_CHECKING:

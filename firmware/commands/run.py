@@ -39,7 +39,7 @@ GAP_MS: Final = 250
 HOLD_S_MAX: Final = 60
 LINE_BYTES_MAX: Final = 4_096
 """Longest line that a terminal hands over."""
-END_TIMEOUT_S: Final = 2.0
+END_TIMEOUT_S: Final = 1.8
 """How long ending may take from being told to; what is to be kept is on disk by then."""
 
 

@@ -56,6 +56,7 @@ class JournalFile:
         self._file: _LineFile | None = None
         self._recorder = Recorder()
         self._is_failing = False
+        self._is_closed = False
 
     def begin(self) -> None:
         """Begin the first file. Raises JournalFileError when that cannot be."""
@@ -80,7 +81,8 @@ class JournalFile:
 
     def after(self, _: Step) -> None:
         """Begin another file where this one is full; an observer of the loop, so between steps."""
-        if self._file is not None and self._file.bytes < self._bytes_max:
+        is_full = self._file is None or self._file.bytes >= self._bytes_max
+        if self._is_closed or not is_full:
             return
         try:
             self._begin()
@@ -89,9 +91,8 @@ class JournalFile:
 
     def close(self) -> None:
         """Close the file; nothing is recorded from now on."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._is_closed = True
+        self._leave()
 
     def _begin(self) -> None:
         """Begin a file; the older ones make room only when its header is written."""
@@ -109,15 +110,20 @@ class JournalFile:
             with contextlib.suppress(OSError):
                 new.unlink()
             raise
-        self.close()
+        self._leave()
         self._file, self._recorder, self._is_failing = file, recorder, False
 
     def _give_up(self, error: OSError) -> None:
         """Leave the file, in which half a line may stand, until another can be begun."""
-        self.close()
+        self._leave()
         if not self._is_failing:
             _log.error("%s: the journal cannot be written: %s", self._path, error.strerror)
         self._is_failing = True
+
+    def _leave(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _rotate(self) -> None:
         if not self._path.exists():

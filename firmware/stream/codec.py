@@ -36,6 +36,7 @@ from firmware.stream.messages import (
     SpeechPacket,
     Transcript,
 )
+from hardware.codec import PACKET_BYTES_MAX
 
 MESSAGE_BYTES_MAX: Final = 1_000_000
 """Longest message, in UTF-8."""
@@ -45,9 +46,6 @@ DEPTH_MAX: Final = 8
 
 VALUES_MAX: Final = 4_096
 """Values and separators in a message."""
-
-PACKET_BYTES_MAX: Final = 1_275
-"""Longest packet: 20 ms at the highest bitrate of Opus, 510 kbit/s (RFC 6716, section 2.1.1)."""
 
 SAMPLE_RATES_HZ: Final = (16_000, 24_000, 48_000)
 """Sample rates in which a reply may come."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
-from firmware.cloud.backoff import Backoff
+from firmware.backoff import Backoff
 from firmware.stream.connection import Connection
 from firmware.stream.dialler import checked_credential
 

@@ -132,7 +132,7 @@ def test_speech_survives_the_wire(packet: bytes, captured_ms: int, sequence: int
 @pytest.mark.parametrize("packet", [b"", bytes(PACKET_BYTES_MAX + 1)])
 def test_impossible_packet_does_not_go_out(packet: bytes) -> None:
     """An empty one would read as an end."""
-    with pytest.raises(PacketError, match="give 1 to 1275"):
+    with pytest.raises(PacketError, match="give 1 to 1276"):
         SeedCodec().encode(SpeechPacket(packet, 0, 0))
 
 

@@ -267,7 +267,7 @@ async def test_speech_without_an_open_turn_goes_nowhere() -> None:
         assert scene.stream.counters.uplink_unsendable == 3
 
 
-@pytest.mark.parametrize("packet", [b"", bytes(1276)])
+@pytest.mark.parametrize("packet", [b"", bytes(1277)])
 def test_impossible_packet_is_refused(packet: bytes) -> None:
     """An empty packet would read as an end, and a longer one is not Opus."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from firmware.cloud.backoff import Backoff
+from firmware.backoff import Backoff
 from tests.firmware.cloud.scripted import Fixed
 
 
