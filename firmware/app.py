@@ -181,6 +181,7 @@ class Toy:
 
     async def close(self) -> None:
         """End everything; what was recorded is kept."""
+        self.loop.close()
         self.capture.close()
         self.playback.close()
         try:

@@ -77,6 +77,7 @@ class Loop:
         self._queue: deque[Event] = deque()
         self._deferred: dict[tuple[str, FieldValue], Event] = {}
         self._is_draining = False
+        self._is_closed = False
         self._performs: dict[str, list[PerformEffect]] = {
             "recall": [self._recall],
             "forget": [self._forget],
@@ -102,7 +103,9 @@ class Loop:
         return tuple(name for name in EFFECTS if name not in {*self._performs, "defer"})
 
     def post(self, name: str, /, **fields: FieldValue) -> None:
-        """Queue an event; on the loop's thread only."""
+        """Queue an event; on the loop's thread only. Once closed, it is ignored."""
+        if self._is_closed:
+            return
         if len(self._queue) >= EVENTS_MAX and name not in NEVER_DROPPED:
             self.dropped[name] += 1
             return
@@ -114,6 +117,11 @@ class Loop:
     def post_from_thread(self, name: str, /, **fields: FieldValue) -> None:
         """Queue an event from any thread."""
         self._clock.call_soon_threadsafe(partial(self.post, name, **fields))
+
+    def close(self) -> None:
+        """Take no more events: those who would perform what comes of them are about to close."""
+        self._is_closed = True
+        self._queue.clear()
 
     def _wake(self) -> None:
         if not self._is_draining:

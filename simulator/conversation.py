@@ -19,7 +19,8 @@ from simulator.errors import TurnError
 from simulator.watch import Watch, arrives_at
 from states.machine import Step
 
-READY_TIMEOUT_S: Final = 20.0
+READY_TIMEOUT_S: Final = 25.0
+"""Longer than the toy itself tries before it is ready without a cloud."""
 TURN_TIMEOUT_S: Final = 60.0
 TAP_MS: Final = 120
 BREATH_S: Final = 0.4

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from firmware.stream.codec import (
     NAME_CHARS_MAX,
-    PACKET_BYTES_MAX,
     SAMPLE_RATES_HZ,
     SEQUENCE_MAX,
     TEXT_CHARS_MAX,
@@ -42,6 +41,7 @@ from firmware.stream.messages import (
     SpeechPacket,
     Transcript,
 )
+from hardware.codec import PACKET_BYTES_MAX
 from tests.firmware.stream.gateway import REPLY_END, reply_packet
 from tests.firmware.stream.test_bounded_json import JSON
 

@@ -1,0 +1,76 @@
+"""``pommai`` as a person runs it: a program of its own, with its output and its exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+TIMEOUT_S: Final = 30
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """Return the command line; from the tree in the working folder, installed or not."""
+    return [sys.executable, "-m", "firmware", *map(str, arguments)]
+
+
+def environment(**given: str) -> dict[str, str]:
+    """Return this process's environment without settings of a toy, and with ``given``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POMMAI_")}
+    return kept | given
+
+
+def pommai(
+    *arguments: str | Path, typed: bytes = b"", cwd: Path = ROOT, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end."""
+    done = subprocess.run(
+        command(*arguments),
+        input=typed,
+        capture_output=True,
+        check=False,
+        cwd=cwd,
+        env=environment(**env),
+        timeout=TIMEOUT_S,
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+@contextmanager
+def running(*arguments: str | Path, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """Start it and give the process; whatever happens, it is gone at the end."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command(*arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        env=environment(**env),
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def complains(
+    done: subprocess.CompletedProcess[str], code: int, *words: str, says: str = ""
+) -> str:
+    """Check that it failed with one clear line on standard error, and return that line."""
+    assert done.returncode == code, done
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("pommai: "), line
+    assert all(word in line for word in words), line
+    assert not says or line == f"pommai: {says}"
+    return line

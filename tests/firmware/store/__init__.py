@@ -1,0 +1,1 @@
+"""The lock record and the journal, against failing disks and power cuts."""

@@ -1,0 +1,1 @@
+"""The desk: the demo and what it is made of."""

@@ -1,0 +1,283 @@
+"""``pommai demo`` and ``pommai cloud`` as a person runs them: the whole toy, with real sound.
+
+The long ones run beside each other, two at a time, and each is looked at by several tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from hardware.pcm import FRAME_BYTES, read_wav, rms, write_wav
+from hardware.sim.speaker import AUDIBLE_RMS
+from simulator.demo import CLIPS_DIR
+from states.journal import read
+from states.replay import replay
+from tests.firmware.commands.pommai import TIMEOUT_S, complains, pommai, running
+
+SPOKEN: Final = (CLIPS_DIR / "goforward.raw", CLIPS_DIR / "cards" / "001.wav")
+
+
+class Shown(NamedTuple):
+    """A demo that has ended: what it said, and the folder with what it left."""
+
+    done: subprocess.CompletedProcess[str]
+    out: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures."""
+        return dict(json.loads((self.out / "summary.json").read_text()))
+
+    @property
+    def audible_s(self) -> float:
+        """How long something could be heard of the toy."""
+        pcm = read_wav(self.out / "reply.wav")
+        frames = (pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm), FRAME_BYTES))
+        return sum(rms(frame) >= AUDIBLE_RMS for frame in frames) * 0.02
+
+    def holds_all(self) -> bool:
+        """Tell whether nothing was lost: three files, and a journal that replays."""
+        lines = (self.out / "journal.jsonl").read_text().splitlines(keepends=True)
+        journal = read(lines)
+        replayed = replay(journal)
+        assert replayed.difference is None
+        assert not journal.torn
+        return replayed.total == int(self.summary["steps"])
+
+
+def demo(out: Path, *arguments: str | Path) -> Shown:
+    """Hold a conversation to its end."""
+    return Shown(pommai("demo", "--headless", "--quiet", "--out", out, *arguments), out)
+
+
+def silence(folder: Path) -> Path:
+    """Return a clip in which nobody speaks."""
+    path = folder / "silence.wav"
+    write_wav(path, bytes(32_000))
+    return path
+
+
+def ended_in_the_middle(out: Path) -> Shown:
+    """Tell a demo to stop while the child speaks."""
+    with running("demo", "--headless", "--out", out, "--say", SPOKEN[0]) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "streaming.sending" in line)
+        process.send_signal(signal.SIGTERM)
+        said, complained = process.communicate(timeout=TIMEOUT_S)
+    done = subprocess.CompletedProcess(process.args, process.returncode, said, complained)
+    return Shown(done, out)
+
+
+def bereft_of_its_cloud(out: Path) -> Shown:
+    """Kill the cloud of a demo while the child speaks."""
+    with running("demo", "--headless", "--out", out, "--say", SPOKEN[0]) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "streaming.sending" in line)
+        os.kill(cloud_of(process.pid), signal.SIGKILL)
+        said, complained = process.communicate(timeout=TIMEOUT_S)
+    done = subprocess.CompletedProcess(process.args, process.returncode, said, complained)
+    return Shown(done, out)
+
+
+def cloud_of(demo_pid: int) -> int:
+    """Return the process that is the demo's cloud."""
+    children = Path(f"/proc/{demo_pid}/task/{demo_pid}/children").read_text().split()
+    (cloud,) = (
+        int(child)
+        for child in children
+        if b"devcloud" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+    )
+    return cloud
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Shown]]]:
+    """Every long demo of this module, begun; two run at once."""
+    if not all(clip.exists() for clip in SPOKEN):
+        pytest.skip("the package pocketsphinx-testdata is not installed")
+    base = tmp_path_factory.mktemp("demos")
+    say = [argument for clip in SPOKEN for argument in ("--say", clip)]
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            "whole": pool.submit(demo, base / "whole", *say),
+            "cut": pool.submit(demo, base / "cut", "--fault", "cut", "--say", SPOKEN[0]),
+            "silent": pool.submit(demo, base / "silent", "--say", silence(base)),
+            "ended": pool.submit(ended_in_the_middle, base / "ended"),
+            "bereft": pool.submit(bereft_of_its_cloud, base / "bereft"),
+        }
+
+
+@pytest.fixture
+def whole(demos: dict[str, Future[Shown]]) -> Shown:
+    """A demo of two turns, the second by barge-in, in which nothing goes wrong."""
+    return demos["whole"].result(60)
+
+
+def test_a_conversation_is_answered_and_the_exit_code_says_so(whole: Shown) -> None:
+    """Nothing is complained of; the summary tells each turn and how to check the journal."""
+    assert (whole.done.returncode, whole.done.stderr) == (0, "")
+    lines = whole.done.stdout.splitlines()
+    assert lines[1] == "turn 1, by press: answered, and interrupted by the next"
+    assert lines[4] == "turn 2, by barge-in: answered"
+    assert lines[-1] == f"check it: pommai replay {whole.out}/journal.jsonl"
+
+
+def test_the_toys_voice_can_be_heard(whole: Shown) -> None:
+    """Some seconds of it, not only cues."""
+    assert whole.audible_s > 3
+
+
+def test_the_journal_replays_identically(whole: Shown) -> None:
+    """As the last line of the summary says."""
+    assert whole.holds_all()
+    done = pommai("replay", whole.out / "journal.jsonl")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"{whole.summary['steps']} steps, all identical.\n",
+    )
+
+
+def test_two_clips_give_two_transcripts_and_two_replies(whole: Shown) -> None:
+    """The real recogniser heard real speech, and answered what it heard."""
+    summary = whole.summary
+    first, second = summary["turns"]
+    assert (summary["answered"], summary["failure"]) == (True, None)
+    assert first["answered"]
+    assert second["answered"]
+    assert "forward" in first["heard_by_cloud"]
+    assert first["heard_by_cloud"] != second["heard_by_cloud"]
+    assert first["reply"] != second["reply"]
+    assert first["reply"]
+    assert second["reply"]
+
+
+def test_the_second_turn_interrupts_the_first(whole: Shown) -> None:
+    """By a press in the middle of the reply."""
+    first, second = whole.summary["turns"]
+    assert (first["outcome"], first["interrupted"]) == ("interrupted", True)
+    assert (second["begun_by"], second["outcome"]) == ("barge-in", "answered")
+    assert whole.summary["stream"]["connections_fenced"] == 1
+
+
+def test_states_latencies_and_bytes_are_in_the_summary(whole: Shown) -> None:
+    """What the budgets are about; the light is at once."""
+    summary = whole.summary
+    for turn in summary["turns"]:
+        assert turn["states"][:2] == ["listening.hearing", "streaming.sending"]
+        assert "speaking" in turn["states"]
+        assert 0 <= turn["light_ms"] <= 20
+        assert turn["first_sound_ms"] > 0
+    assert {"auth", "idle.awake", "streaming.waiting"} <= set(summary["states_visited"])
+    assert summary["stream"]["bytes_up"] > 10_000
+    assert summary["stream"]["bytes_down"] > 10_000
+
+
+def test_a_stream_that_is_cut_ends_with_1_and_says_so(demos: dict[str, Future[Shown]]) -> None:
+    """What was recorded until then is kept."""
+    shown = demos["cut"].result(60)
+    complains(
+        shown.done,
+        1,
+        says="turn 1 (goforward.raw) was not answered: "
+        "the stream was cut in the middle of the turn",
+    )
+    assert "turn 1, by press: NOT ANSWERED (stream cut)" in shown.done.stdout
+    assert shown.summary["answered"] is False
+    assert shown.summary["failure"] in shown.done.stderr
+    assert shown.holds_all()
+
+
+def test_silence_ends_with_1_and_says_so(demos: dict[str, Future[Shown]]) -> None:
+    """Nothing was heard, so nothing left the toy."""
+    shown = demos["silent"].result(60)
+    complains(
+        shown.done,
+        1,
+        says="turn 1 (silence.wav) was not answered: nothing was heard within 5 s: "
+        "the clip is silent, or too quiet to be speech",
+    )
+    assert shown.summary["turns"][0]["outcome"] == "nothing said"
+    assert "streaming.sending" not in shown.summary["states_visited"]
+    assert shown.holds_all()
+
+
+def test_a_demo_that_is_told_to_stop_keeps_what_there_is(demos: dict[str, Future[Shown]]) -> None:
+    """In the middle of a turn; the cloud's process does not outlive it."""
+    shown = demos["ended"].result(60)
+    complains(shown.done, 143, says="told to stop")
+    assert shown.summary["failure"] == "it was interrupted"
+    assert shown.summary["turns"][0]["answered"] is False
+    assert shown.holds_all()
+
+
+def test_a_cloud_that_dies_ends_with_1_and_says_so(demos: dict[str, Future[Shown]]) -> None:
+    """The toy notices it as it would a gateway that is gone."""
+    shown = demos["bereft"].result(60)
+    complains(
+        shown.done,
+        1,
+        says="turn 1 (goforward.raw) was not answered: "
+        "the stream was cut in the middle of the turn",
+    )
+    assert shown.holds_all()
+
+
+def test_a_missing_clip_is_one_line_and_nothing_is_begun(tmp_path: Path) -> None:
+    """It says which file, and what to give."""
+    shown = demo(tmp_path / "out", "--say", tmp_path / "none.wav")
+    complains(shown.done, 66, f"{tmp_path / 'none.wav'}: cannot be read", "give the path of a WAV")
+    assert shown.done.stdout == ""
+    assert not shown.out.exists()
+
+
+def test_what_is_no_recording_is_one_line_and_nothing_is_begun(tmp_path: Path) -> None:
+    """It says which file, and how to convert it."""
+    (tmp_path / "song.wav").write_text("la la la")
+    shown = demo(tmp_path / "out", "--say", tmp_path / "song.wav")
+    complains(shown.done, 65, f"{tmp_path / 'song.wav'}: is not a WAV file; convert it")
+    assert not shown.out.exists()
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, out: str) -> None:
+    """Before the cloud is started."""
+    (tmp_path / "file").touch()
+    write_wav(tmp_path / "hello.wav", bytes(32_000))
+    shown = demo(tmp_path / out, "--say", tmp_path / "hello.wav")
+    complains(shown.done, 73, str(tmp_path / out), "give another folder with --out")
+    assert shown.done.stdout == ""
+
+
+def test_a_cloud_whose_port_is_taken_is_one_line() -> None:
+    """It says which port, and what to do."""
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = pommai("cloud", "--port", str(port))
+    assert (done.returncode, done.stdout) == (69, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"cloud: port {port} on 127.0.0.1 is in use: ")
+    assert "--port" in line
+
+
+def test_a_cloud_runs_until_it_is_told_to_stop() -> None:
+    """It says where it is, in one line that a program reads."""
+    with running("cloud", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        said, complained = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, said, complained) == (0, "", "")
+    assert ready["convex_url"].startswith("http://127.0.0.1:")
