@@ -291,6 +291,15 @@ def test_what_was_deferred_for_a_former_owner_is_forgotten() -> None:
         stage.loop.post("parts_tested", failed="")
         await settle()
         assert stage.leaf.startswith("idle")
+        for name, fields in (
+            ("configured", {"version": 1, **CONFIGURED}),
+            ("press", {}),
+            ("update", {"command": "g2"}),
+            ("stop", {"command": None}),
+        ):
+            stage.loop.post(name, **fields)
+        await settle()
+        assert stage.events.count("update") == 2
         assert stage.events.count("reboot") == 1
 
     run_virtual(main())

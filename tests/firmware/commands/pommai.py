@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 TIMEOUT_S: Final = 30
+NO_SETTINGS: Final[Mapping[str, str]] = {}
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -19,14 +21,15 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "firmware", *map(str, arguments)]
 
 
-def environment(**given: str) -> dict[str, str]:
-    """Return this process's environment without settings of a toy, and with ``given``."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("POMMAI_")}
-    return kept | given
+def environment(given: Mapping[str, str] = NO_SETTINGS) -> dict[str, str]:
+    """Return a person's environment: without settings of a toy or of Python, and with those given."""
+    ours = ("POMMAI_", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, **given}
 
 
 def pommai(
-    *arguments: str | Path, typed: bytes = b"", cwd: Path = ROOT, **env: str
+    *arguments: str | Path, typed: bytes = b"", cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
     done = subprocess.run(
@@ -35,7 +38,7 @@ def pommai(
         capture_output=True,
         check=False,
         cwd=cwd,
-        env=environment(**env),
+        env=environment(),
         timeout=TIMEOUT_S,
     )
     return subprocess.CompletedProcess(
@@ -44,22 +47,37 @@ def pommai(
 
 
 @contextmanager
-def running(*arguments: str | Path, **env: str) -> Iterator[subprocess.Popen[str]]:
-    """Start it and give the process; whatever happens, it is gone at the end."""
+def running(
+    *arguments: str | Path,
+    stdin: int = subprocess.DEVNULL,
+    script: str = "",
+    env: Mapping[str, str] = NO_SETTINGS,
+) -> Iterator[subprocess.Popen[str]]:
+    """Start it and give the process; whatever happens, it is gone at the end.
+
+    A ``script`` is run in place of the module; it has the arguments in ``sys.argv``. A process that
+    runs for longer than `TIMEOUT_S` is killed, so that whoever reads what it says waits no longer.
+    """
+    line = command(*arguments)
+    if script:
+        line[1:3] = ["-c", script]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command(*arguments),
-        stdin=subprocess.DEVNULL,
+        line,
+        stdin=stdin,
         stdout=pipe,
         stderr=pipe,
         text=True,
         encoding="utf-8",
         cwd=ROOT,
-        env=environment(**env),
+        env=environment(env),
     ) as process:
+        patience = threading.Timer(TIMEOUT_S, process.kill)
+        patience.start()
         try:
             yield process
         finally:
+            patience.cancel()
             if process.poll() is None:
                 process.kill()
 

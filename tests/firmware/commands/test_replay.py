@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from firmware.__main__ import main
+from firmware.commands import replay as command
 from firmware.commands.bench import _recorded, walk
 from states.events import Event
 from states.journal import LINE_CHARACTERS_MAX
+from states.lookup import OURS, Lookup, Rules
+from states.replay import replay
+from states.table import ROWS
 from tests.firmware.commands.pommai import ROOT, TIMEOUT_S, complains, pommai, running
+from tests.states.recording import above, altered, without
 
 STEPS = 60
 LINES = _recorded(walk(STEPS))
@@ -37,6 +44,23 @@ def altered_tree(folder: Path, old: str, new: str) -> Path:
     assert text.count(old) == 1
     table.write_text(text.replace(old, new), encoding="utf-8")
     return folder
+
+
+def started() -> list[str]:
+    """Return a short journal that begins with the start of the service, unlike a walk."""
+    return _recorded(
+        [Event(name, {}, f"e{n}") for n, name in enumerate(("started", "press", "release"))]
+    )
+
+
+@pytest.fixture
+def by_rules(monkeypatch: pytest.MonkeyPatch) -> Callable[[Rules], None]:
+    """Let the command replay by other rules than today's."""
+
+    def plant(rules: Rules) -> None:
+        monkeypatch.setattr(command, "replay", partial(replay, lookup=Lookup(rules)))
+
+    return plant
 
 
 def test_a_journal_of_todays_table_is_identical(journal: Path) -> None:
@@ -89,6 +113,59 @@ def test_an_edited_guard_stops_replay_at_the_first_difference_with_both_sides(
     assert "effects" in told
 
 
+def test_each_side_of_a_difference_is_shown_in_a_column(
+    journal: Path, by_rules: Callable[[Rules], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What differs is marked; where one side has more effects, the other shows a dash."""
+    by_rules(altered("boot.starts", lambda row: row._replace(target="boot.held")))
+    journal.write_text("".join(started()), encoding="ascii")
+    assert main(["replay", str(journal)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("First difference: line 2, step 1, 0 ms: started")
+    columns = [(line[:12].strip(), line[12:56].rstrip(), line[56:]) for line in lines[at + 1 :]]
+    arm = "arm state 1"
+    assert columns == [
+        ("", "recorded", "today"),
+        ("from", "boot.dark", "boot.dark"),
+        ("row", "boot.starts", "boot.starts"),
+        ("to", "boot.reading", "boot.held   <"),
+        ("effects", "speaker cues 0", "speaker cues 0"),
+        ("", "light white-sweep closed", "light white-sweep closed"),
+        ("", "read_records", f"{arm} 5000 state_elapsed   <"),
+        ("", f"{arm} 30000 state_elapsed", "-   <"),
+    ]
+
+
+def test_rows_that_are_new_or_gone_are_named(
+    journal: Path, by_rules: Callable[[Rules], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even where every step of this journal is still the same."""
+    new = next(row for row in ROWS if row.id == "update.while_asleep")._replace(id="update.new")
+    by_rules(above(new, without("update.while_asleep")))
+    journal.write_text("".join(started()), encoding="ascii")
+    assert main(["replay", str(journal)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == [
+        "  rows new: update.new",
+        "  rows gone: update.while_asleep",
+        "3 steps, all identical.",
+    ]
+
+
+def test_a_change_that_is_in_no_row_is_told_as_such(
+    journal: Path, by_rules: Callable[[Rules], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The order of rows is behaviour too."""
+    by_rules(OURS._replace(rows=(*OURS.rows[:-2], OURS.rows[-1], OURS.rows[-2])))
+    journal.write_text("".join(started()), encoding="ascii")
+    assert main(["replay", str(journal)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == [
+        "  no row by itself: their order, the states, or what is derived from them",
+        "3 steps, all identical.",
+    ]
+
+
 def test_a_program_reads_both_sides_of_a_difference(tmp_path: Path, journal: Path) -> None:
     """Row, target and effects, as recorded and as today."""
     tree = altered_tree(
@@ -106,13 +183,6 @@ def test_a_program_reads_both_sides_of_a_difference(tmp_path: Path, journal: Pat
     assert difference["recorded"]["to"] == "boot.reading"
     assert difference["today"]["to"] == "boot.held"
     assert difference["recorded"]["effects"] != difference["today"]["effects"]
-
-
-def started() -> list[str]:
-    """Return a journal that begins with the start of the service, unlike a walk."""
-    return _recorded(
-        [Event(name, {}, f"e{n}") for n, name in enumerate(("started", "press", "release"))]
-    )
 
 
 def test_a_last_line_that_is_cut_short_is_left_out(

@@ -8,7 +8,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,15 +20,7 @@ from firmware.settings import describe
 from hardware.sim.clock import run_virtual
 from states.journal import read
 from states.replay import replay
-from tests.firmware.commands.pommai import (
-    ROOT,
-    TIMEOUT_S,
-    command,
-    complains,
-    environment,
-    pommai,
-    running,
-)
+from tests.firmware.commands.pommai import TIMEOUT_S, complains, pommai, running
 from tests.firmware.composed import Composed, nobody
 
 END_S_MAX = 2.0
@@ -209,7 +200,7 @@ def test_a_device_without_identity_waits_to_be_set_up_until_it_is_told_to_stop(
 
 def test_a_toy_whose_cloud_is_down_keeps_trying_and_ends_at_once(data: Path, secret: Path) -> None:
     """In the start-up state, after the first refusals; each is one line in the log."""
-    with running("run", "--data-dir", data, "--json", **owned(secret)) as process:
+    with running("run", "--data-dir", data, "--json", env=owned(secret)) as process:
         steps = steps_of(process)
         arrive(steps, "auth")
         next(step for step in steps if step["event"] == "auth_failed")
@@ -238,11 +229,7 @@ sys.exit(main(sys.argv[1:]))
 
 def test_a_thread_that_cannot_be_ended_does_not_hold_up_the_end(data: Path) -> None:
     """The process ends in time, with 0, and with all on disk that was recorded."""
-    script = [sys.executable, "-c", HUNG, "run", "--data-dir", str(data), "--json"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        script, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment()
-    ) as process:
+    with running("run", "--data-dir", data, "--json", script=HUNG) as process:
         arrive(steps_of(process), "boot.unprovisioned")
         err, took_s = ended_by(process, signal.SIGTERM)
     assert process.returncode == 0
@@ -254,13 +241,17 @@ def test_a_thread_that_cannot_be_ended_does_not_hold_up_the_end(data: Path) -> N
 
 def test_a_toy_whose_watcher_leaves_ends(data: Path) -> None:
     """As in ``pommai run | head -1``: there is nobody any more, and no trace is shown."""
-    with running("run", "--data-dir", data) as process:
+    keyboard, terminal = pty.openpty()
+    with running("run", "--data-dir", data, stdin=terminal) as process:
+        os.close(terminal)
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
+        os.write(keyboard, b"press\n")  # so that there is something to print
         assert process.stderr is not None
         err = process.stderr.read()
         assert process.wait(TIMEOUT_S) == 0
+    os.close(keyboard)
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
 
@@ -268,17 +259,7 @@ def test_a_toy_whose_watcher_leaves_ends(data: Path) -> None:
 def test_at_a_terminal_words_are_hands(data: Path) -> None:
     """What is typed happens, what is not understood is said, and the end of input is the end."""
     keyboard, terminal = pty.openpty()
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command("run", "--data-dir", data),
-        stdin=terminal,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        encoding="utf-8",
-        cwd=ROOT,
-        env=environment(),
-    ) as process:
+    with running("run", "--data-dir", data, stdin=terminal) as process:
         os.close(terminal)
         assert process.stdout is not None
         lines = iter(process.stdout)
