@@ -62,8 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(describe())
         return exits.OK
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    # It warns, some 150 times, of what is asked of it: to leave our model's names alone.
-    logging.getLogger("transitions").setLevel(logging.ERROR)
     # A thread that asks a dead name server, say, cannot be ended, and would be waited for.
     deadline = threading.Timer(END_TIMEOUT_S, os._exit, (exits.OK,))
     deadline.daemon = True

@@ -22,7 +22,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def environment(given: Mapping[str, str] = NO_SETTINGS) -> dict[str, str]:
-    """Return a person's environment: without settings of a toy or of Python, and with those given."""
+    """Return a person's environment: no settings of a toy or of Python but those given."""
     ours = ("POMMAI_", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, **given}
