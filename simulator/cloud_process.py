@@ -39,7 +39,7 @@ class CloudProcess:
         self._listening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        command = ("-m", "devcloud", "--port", "0", "--json", "--device-secret", self._secret)
+        command = ("-m", "devcloud", "--port", "0", "--json", f"--device-secret={self._secret}")
         pipe = asyncio.subprocess.PIPE
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable, *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe

@@ -65,6 +65,10 @@ FURTHER: Final = ("nearby", "guard", "change", "effect", "order")
 
 _NO_LOCK_YET: Final = "it fires where no lock is in force yet, so there is none to be replaced"
 _OWNER_KNOWN: Final = "who the toy is was read by then, so nothing is read again"
+_PAUSE_OR_NOT: Final = "the record is no pause in one of the two rows, and a pause in the other"
+_DROWSY_OR_NOT: Final = (
+    "a turn may begin in one of the two rows, and the toy is drowsy in the other"
+)
 _NO_CHAIN: Final = "holding the button ended its chain, so a release that is held is not chained"
 EQUIVALENT: Final[dict[str, str]] = {
     "effect:stop.press:acknowledge_replaced": _NO_LOCK_YET,
@@ -82,10 +86,10 @@ EQUIVALENT: Final[dict[str, str]] = {
     "effect:boot.read_late_nobodys:read_unread": _OWNER_KNOWN,
     "guard:boot.locked_unowned:no owned": "the two rows above it took every owned toy that it fits",
     "guard:tokens.granted_ready:has_identity": "no toy without identity comes to offline.ready",
-    "order:boot.locked:boot.paused": "a record is no pause in one, and a pause in the other",
-    "order:boot.read_late_locked:boot.read_late_paused": "as above",
-    "order:turn.press:denied.asleep": "a turn may begin in one, and the toy is drowsy in the other",
-    "order:turn.press_offline:denied.asleep": "as above",
+    "order:boot.locked:boot.paused": _PAUSE_OR_NOT,
+    "order:boot.read_late_locked:boot.read_late_paused": _PAUSE_OR_NOT,
+    "order:turn.press:denied.asleep": _DROWSY_OR_NOT,
+    "order:turn.press_offline:denied.asleep": _DROWSY_OR_NOT,
     "order:release.ends_hearing:release.counts": _NO_CHAIN,
     "order:release.ends_sending:release.counts": _NO_CHAIN,
     "order:release.ends_offline:release.counts": _NO_CHAIN,
