@@ -1,8 +1,9 @@
 """The approved answers, and which one a child gets for what was heard.
 
 An answer is chosen by the topic whose keywords occur most among the words heard (whole words only;
-between equals, the topic that stands first). Every reply begins with what was heard, so that a
-child notices when it was misheard, and so that different words never get the same reply.
+between equals, the topic that stands first). A reply begins with what was heard, so that a child
+notices when it was misheard, and so that different words do not get the same reply; unless there
+is a word in it that no toy should say.
 """
 
 from __future__ import annotations
@@ -11,6 +12,11 @@ import re
 from typing import Final, NamedTuple
 
 QUOTED_WORDS_MAX: Final = 20
+
+UNSPEAKABLE: Final = re.compile(
+    r"ass(hole)?s?|bastard\w*|bitch\w*|cocks?|cunt\w*|damn\w*|dicks?|\w*fuck\w*|pussy|\w*shit\w*|sluts?|whor\w+"
+)
+"""Words that a toy does not repeat, although a recogniser that guesses may hear them."""
 
 NOTHING_HEARD: Final = "I did not catch that. Please say it again, a little louder."
 OTHERWISE: Final = "That sounds interesting. Tell me more about it!"
@@ -83,4 +89,6 @@ def choose_reply(transcript: str) -> str:
     heard = {word.casefold() for word in words}
     topic = max(TOPICS, key=lambda topic: len(topic.keywords & heard))
     answer = topic.answer if topic.keywords & heard else OTHERWISE
+    if any(UNSPEAKABLE.fullmatch(word) for word in heard):
+        return answer
     return f"I heard you say: {' '.join(words[:QUOTED_WORDS_MAX])}. {answer}"

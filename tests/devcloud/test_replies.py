@@ -49,3 +49,17 @@ def test_different_words_get_different_replies(one: list[str], other: list[str])
 
 def test_a_long_speech_is_quoted_in_part() -> None:
     assert len(choose_reply("blah " * 1000).split()) < 40
+
+
+@pytest.mark.parametrize("heard", ["damn it", "what a Bastard", "go to the shithouse"])
+def test_words_that_no_toy_should_say_are_not_repeated(heard: str) -> None:
+    """A recogniser that has to guess may hear anything; the toy answers without quoting it."""
+    reply = choose_reply(heard)
+    assert "I heard you say" not in reply
+    assert not any(word in reply for word in heard.split() if len(word) > len("the"))
+
+
+def test_harmless_words_are_repeated_although_they_look_alike() -> None:
+    """Whole words only: a class, a peacock and a shiitake are fit to be said."""
+    heard = "the class saw a peacock eat a shiitake"
+    assert heard in choose_reply(heard)
