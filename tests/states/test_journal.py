@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from states.context import Context, Lock
@@ -426,12 +426,14 @@ def test_arbitrary_damage_is_refused_or_torn(begin: int, length: int, other: str
     only_journal_errors(damaged.splitlines(keepends=True))
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(list(header_body())), JSON))
 def test_an_arbitrary_header_with_right_hashes_raises_nothing_else(changes: dict[str, Any]) -> None:
     """Whoever hashed it: what cannot be a header is no header."""
     only_journal_errors(chained([header_body() | changes, step_body()]))
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(Context._fields), JSON))
 def test_an_arbitrary_context_with_right_hashes_raises_nothing_else(
     changes: dict[str, Any],
@@ -441,6 +443,7 @@ def test_an_arbitrary_context_with_right_hashes_raises_nothing_else(
     only_journal_errors(chained([header_body(context=context), step_body()]))
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(list(step_body())), JSON))
 def test_an_arbitrary_record_with_right_hashes_raises_nothing_else(
     changes: dict[str, Any],
