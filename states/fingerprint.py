@@ -57,12 +57,14 @@ def _definitions(module: ModuleType | None) -> Mapping[str, str]:
     if module is None:
         return {}
     tree = _stripped(module)
-    return {node.name: ast.unparse(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return {
+        node.name: repr(_shape(node)) for node in tree.body if isinstance(node, ast.FunctionDef)
+    }
 
 
 @cache
 def _module_text(module: ModuleType) -> str:
-    return ast.unparse(_stripped(module))
+    return repr(_shape(_stripped(module)))
 
 
 def _stripped(module: ModuleType) -> ast.Module:
@@ -74,6 +76,24 @@ def _stripped(module: ModuleType) -> ast.Module:
             kept = [one for one in body if not _is_text(one)]
             node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
     return tree
+
+
+_SPELLING: frozenset[str] = frozenset(("kind", "type_comment", "ctx"))
+
+
+def _shape(node: object) -> object:
+    """Return a syntax tree as tuples that every Python writes alike.
+
+    ``ast.unparse`` quotes f-strings differently since 3.12, and ``ast.dump`` leaves out empty
+    fields since 3.13: a journal of one Python must not seem changed to another.
+    """
+    if isinstance(node, list):
+        return [_shape(one) for one in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = ((name, value) for name, value in ast.iter_fields(node) if name not in _SPELLING)
+    told = [(name, _shape(value)) for name, value in fields if value is not None and value != []]
+    return (type(node).__name__, *told)
 
 
 def _is_text(node: object) -> bool:
