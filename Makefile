@@ -36,8 +36,12 @@ mutants: setup ## break every row of the state table; each break must be noticed
 bench: setup ## measure against the budgets
 	$(BIN)/pommai bench
 
-pins: setup ## rewrite requirements/ after pyproject.toml (PINS_ARGS=--upgrade: newest versions)
+# Not after `setup`, which finds fault with pins that lack what pyproject.toml has just been given.
+pins: | $(BIN)/python ## rewrite requirements/ after pyproject.toml (PINS_ARGS=--upgrade: newest versions)
 	$(BIN)/python tools/pins.py $(PINS_ARGS)
+
+$(BIN)/python:
+	@$(MAKE) setup
 
 clean: ## remove what was built, and caches; .venv stays
 	rm -rf build ./*.egg-info .hypothesis

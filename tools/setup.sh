@@ -214,6 +214,8 @@ pip_install() {
 
 # Files are wheels, but for PyOgg, which is plain Python without a wheel, and PocketSphinx where it
 # has none. These are built with the tools of build.txt, never with any fetched for the purpose.
+# The pins are complete, so none is followed to its own dependencies: pip would look for the newest
+# `coverage[toml]`, say, beside the pinned `coverage`. `pip check` afterwards finds what is missing.
 dependencies() {
     local from_source=pyogg note=''
     if needs_compiler; then
@@ -221,8 +223,8 @@ dependencies() {
         note=', PocketSphinx compiled'
     fi
     begin "dependencies: $(grep -c '^[a-z].*==' requirements/dev.txt) pinned packages, hashes checked$note"
-    pip_install --require-hashes --only-binary :all: -r requirements/build.txt
-    pip_install --require-hashes --only-binary :all: --no-binary "$from_source" \
+    pip_install --require-hashes --no-deps --only-binary :all: -r requirements/build.txt
+    pip_install --require-hashes --no-deps --only-binary :all: --no-binary "$from_source" \
         --use-pep517 --no-build-isolation -r requirements/dev.txt
     end
 }
