@@ -5,6 +5,7 @@ FirmwareError
 ├── BoardError            the board that was asked for cannot be driven by this build
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
+    ├── NoteError             a note: a few facts that outlive a restart
     └── JournalFileError      the journal's file
 """
 
@@ -29,6 +30,10 @@ class StoreError(FirmwareError):
 
 class LockStoreError(StoreError):
     """The lock record cannot be written."""
+
+
+class NoteError(StoreError):
+    """A note cannot be read or written."""
 
 
 class JournalFileError(StoreError):
