@@ -32,7 +32,7 @@ class Volume(NamedTuple):
     percent: int
 
 
-UNREADABLE: Final = Mute(Stamp(0, "unreadable"), muted=True)
+UNREADABLE: Final = Mute(Stamp(-1, "unreadable"), muted=True)
 """What is believed of a damaged file: privacy first. The guardian's next word replaces it."""
 
 
