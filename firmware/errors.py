@@ -6,7 +6,8 @@ FirmwareError
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
     ├── NoteError             a note: a few facts that outlive a restart
-    └── JournalFileError      the journal's file
+    ├── JournalFileError      the journal's file
+    └── RecordStoreError      the records that wait for the cloud
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class NoteError(StoreError):
 
 class JournalFileError(StoreError):
     """The journal's file cannot be written."""
+
+
+class RecordStoreError(StoreError):
+    """The records that wait for the cloud cannot be read or written."""

@@ -671,6 +671,7 @@ def test_a_guardian_sets_the_volume() -> None:
 
     async def main() -> None:
         rig = PlaybackRig(VoiceSettings(volume_percent=60, volume_percent_max=40))
+        speak(rig, 1)
         heard = []
         for percent in (20, 100):
             rig.playback.set_volume(percent)
