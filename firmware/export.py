@@ -84,7 +84,7 @@ class Export:
     async def _sent(self) -> Mapping[str, object]:
         """Send it, and return what the answer is to say."""
         export = {name: await _told(name, tell) for name, tell in self._held.items()}
-        content = json.dumps(export, separators=(",", ":")).encode()
+        content = json.dumps(export, separators=(",", ":"), allow_nan=False).encode()
         if len(content) <= DETAILS_BYTES_MAX:
             return {"export": export}
         if len(content) > EXPORT_BYTES_MAX or self._upload is None:

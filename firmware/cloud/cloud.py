@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from firmware.cloud.caller import Calls
     from firmware.cloud.configuration import ToyConfiguration
     from firmware.cloud.credentials import Identity, Tokens
     from firmware.cloud.toy_choice import ToyChoice
@@ -160,7 +161,7 @@ class Cloud:
             lost=self._live.lost,
             random=random,
             tokens=lambda: self.tokens,
-            on_rejected=self._authentication.reject,
+            on_rejected=self.reject,
         )
 
     @property
@@ -179,6 +180,15 @@ class Cloud:
     def tokens(self) -> Tokens | None:
         """The tokens that are held, if any."""
         return self._authentication.tokens
+
+    @property
+    def calls(self) -> Calls:
+        """One-shot calls of the cloud's functions, for whoever else needs some."""
+        return self._caller
+
+    def reject(self, tokens: Tokens) -> None:
+        """Note that the cloud does not take these tokens: see `Authentication.reject`."""
+        self._authentication.reject(tokens)
 
     @property
     def configuration(self) -> ToyConfiguration | None:
@@ -252,6 +262,6 @@ class Cloud:
         """Take note that the cloud refused a query."""
         tokens = self.tokens
         if code == UNAUTHENTICATED and tokens is not None:
-            self._authentication.reject(tokens)
+            self.reject(tokens)
         else:
             _log.warning("the cloud refuses %s: %s", what, code or "it gave no code")

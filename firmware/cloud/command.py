@@ -12,7 +12,9 @@ from firmware.cloud.errors import MalformedError
 if TYPE_CHECKING:
     from states.events import FieldValue
 
-ID_CHARS_MAX: Final = 128
+ID_CHARS_MAX: Final = 100
+"""Longest id of a command or lock: with a prefix it is still the id of a record."""
+TOY_ID_CHARS_MAX: Final = 128
 WORDS_CHARS_MAX: Final = 1_000
 """Longest text that a guardian may have spoken."""
 PAUSE_S_MAX: Final = 86_400
@@ -23,7 +25,7 @@ ISSUED_MS_MAX: Final = 2**53
 
 # What may stand in the id of a record (commands, locks) and in a header (toys: RFC 9110, 5.5).
 _ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{ID_CHARS_MAX}}}")
-_VISIBLE: Final = re.compile(rf"[!-~]{{1,{ID_CHARS_MAX}}}")
+_VISIBLE: Final = re.compile(rf"[!-~]{{1,{TOY_ID_CHARS_MAX}}}")
 _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/]{86}==")
 
 Fields = Mapping[str, "FieldValue"]

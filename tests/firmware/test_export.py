@@ -109,6 +109,8 @@ def test_what_would_not_be_whole_is_not_sent(caplog: pytest.LogCaptureFixture) -
             *("c1", "failed"),
             {"reason": "waiting cannot be read (ValueError)"},
         )
+        rig.held["waiting"] = float("nan")
+        assert await rig.asked() == ("c1", "failed", {"reason": "it could not be sent"})
         rig.held["waiting"] = "x" * EXPORT_BYTES_MAX
         command, outcome, details = await rig.asked()
         assert (command, outcome) == ("c1", "failed")
@@ -118,7 +120,7 @@ def test_what_would_not_be_whole_is_not_sent(caplog: pytest.LogCaptureFixture) -
         assert await rig.asked() == ("c1", "failed", {"reason": "it could not be sent"})
 
     with_rig(test)
-    assert caplog.messages == ["the export failed (OSError)"]
+    assert caplog.messages == ["the export failed (ValueError)", "the export failed (OSError)"]
 
 
 def test_without_an_upload_only_what_is_short_can_be_sent() -> None:

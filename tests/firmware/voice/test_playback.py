@@ -680,7 +680,7 @@ def test_a_guardian_sets_the_volume() -> None:
             await pass_ms(1000)
             heard.append(rig.sounds[before:])
         for sounds, percent in zip(heard, (20, 40), strict=True):
-            expected = loud(cue_frames("end"), VoiceSettings(volume_percent=percent))
+            expected = loud(list(cue_frames("end")), VoiceSettings(volume_percent=percent))
             assert sounds == [frame for frame in expected if frame != SILENCE]
         rig.playback.close()
 
