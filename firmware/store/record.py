@@ -17,6 +17,9 @@ LOCK_REPORTS: Final = frozenset({"emergency_stop", "safety_violation", "locked_a
 REPORT_FUNCTION: Final = "guardian:reportEvent"
 METRICS_FUNCTION: Final = "metrics:record"
 LOG_FUNCTION: Final = "logs:create"
+CONVERSATION_FUNCTION: Final = "conversations:create"
+WORDS: Final = ("transcript", "replyText")
+"""Arguments of a conversation that hold what was said."""
 ACKNOWLEDGE_FUNCTION: Final = "devices:ackCommand"
 
 _ID: Final = re.compile(rf"[\x21-\x7e]{{1,{RECORD_ID_CHARS_MAX}}}")
@@ -68,6 +71,14 @@ class Record:
     def with_storage_id(self, storage_id: str) -> Record:
         """Return the record of audio that was uploaded."""
         return self if storage_id == self.storage_id else replace(self, storage_id=storage_id)
+
+    def without_words(self) -> Record:
+        """Return the record as it is where what was said must not be kept."""
+        if self.function != CONVERSATION_FUNCTION:
+            return self
+        arguments = json.loads(self.arguments)
+        arguments |= dict.fromkeys(arguments.keys() & set(WORDS))
+        return replace(self, arguments=json.dumps(arguments, separators=(",", ":")))
 
     @classmethod
     def decode(cls, text: str) -> Record | None:
