@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from firmware.backoff import Backoff
 from firmware.cloud.errors import (
+    ApplicationError,
+    AuthenticationError,
     BacklogError,
+    ClosedError,
     CloudFaultError,
     DeadlineError,
     NetworkError,
