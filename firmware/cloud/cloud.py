@@ -107,7 +107,6 @@ class Cloud:
             self._cache(), post=post, on_configuration=on_configuration
         )
         self._switching = Switching(
-            settings,
             self._device_id,
             toy,
             self._caller,

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from firmware.backoff import Backoff
 from firmware.cloud.configuration import ToyConfiguration
-from firmware.cloud.errors import ApplicationError, CloudFaultError, MalformedError
+from firmware.cloud.errors import ApplicationError, CloudFaultError
+from firmware.cloud.retrying import call_with_retries
 from firmware.errors import NoteError
 
 if TYPE_CHECKING:
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from firmware.cloud.caller import Calls
     from firmware.cloud.command import Command
     from firmware.cloud.credentials import Tokens
-    from firmware.cloud.settings import CloudSettings
     from firmware.cloud.toy_choice import ToyChoice
     from firmware.ports import Acknowledge, PerformEffect, Post
 
 CONFIGURATION: Final = "toys:getConfiguration"
 TOY_NOT_FOUND: Final = "TOY_NOT_FOUND"
-ATTEMPTS_MAX: Final = 3
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +44,6 @@ class Switching:
 
     def __init__(  # noqa: PLR0913 - its parts, each named where it is made
         self,
-        settings: CloudSettings,
         device_id: str,
         choice: ToyChoice,
         calls: Calls,
@@ -64,7 +61,7 @@ class Switching:
         self._tokens = tokens
         self._acknowledge = acknowledge
         self._on_toy = on_toy
-        self._backoff = Backoff(settings.retry_delay_ms_min, settings.retry_delay_ms_max, random)
+        self._random = random
         self._wanted: list[Command] = []
         self._found: dict[str, Command] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -106,25 +103,16 @@ class Switching:
     async def _find(self, command: Command) -> None:
         """Return if the cloud has the toy; raise what it says otherwise."""
         arguments = {"deviceId": self._device_id, "toyId": command.toy_id}
-        self._backoff.reset()
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            tokens = self._tokens()
-            try:
-                await self._calls.call(
-                    "query",
-                    CONFIGURATION,
-                    lambda: arguments,
-                    ToyConfiguration.parse,
-                    token=None if tokens is None else tokens.convex,
-                )
-            except (ApplicationError, MalformedError):
-                raise
-            except CloudFaultError:
-                if attempt == ATTEMPTS_MAX:
-                    raise
-                await asyncio.sleep(self._backoff.next_delay_ms() / 1000)
-            else:
-                return
+        tokens = self._tokens()
+        await call_with_retries(
+            self._calls,
+            "query",
+            CONFIGURATION,
+            lambda: arguments,
+            ToyConfiguration.parse,
+            token=None if tokens is None else tokens.convex,
+            random=self._random,
+        )
 
     def _switch(self, command: str) -> None:
         found = self._found.pop(command)

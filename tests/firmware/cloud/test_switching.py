@@ -9,12 +9,13 @@ import pytest
 
 from firmware.cloud.command import Command, Stamp
 from firmware.cloud.errors import ApplicationError, NetworkError, ServerError
-from firmware.cloud.switching import ATTEMPTS_MAX, Switching
+from firmware.cloud.retrying import TRIES_MAX
+from firmware.cloud.switching import Switching
 from firmware.cloud.toy_choice import ToyChoice
 from firmware.store.note import Note
 from hardware.clock import Clock
 from hardware.sim.clock import run_virtual
-from tests.firmware.cloud.examples import CONVEX_TOKEN, configuration, settings, tokens
+from tests.firmware.cloud.examples import CONVEX_TOKEN, configuration, tokens
 from tests.firmware.cloud.rows import row
 from tests.firmware.cloud.scripted import Fixed, ScriptedCalls, Table
 
@@ -34,7 +35,6 @@ class Rig:
         self.toys: list[str] = []
         self._news = asyncio.Event()
         self.switching = Switching(
-            settings(),
             "dev-1",
             self.choice,
             self.calls,
@@ -112,8 +112,8 @@ def test_a_toy_that_the_cloud_has_is_taken_up_when_the_table_says_so(tmp_path: P
         (ApplicationError("TOY_NOT_FOUND"), "refused", 1),
         (ApplicationError(""), "failed", 1),
         ({"version": "no configuration"}, "failed", 1),
-        (NetworkError("down"), "failed", ATTEMPTS_MAX),
-        (ServerError(500), "failed", ATTEMPTS_MAX),
+        (NetworkError("down"), "failed", TRIES_MAX),
+        (ServerError(500), "failed", TRIES_MAX),
     ],
 )
 def test_a_toy_that_cannot_be_had_changes_nothing(
@@ -138,7 +138,7 @@ def test_a_network_that_comes_back_is_enough(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         rig.look_for("toy-2")
         await rig.table.until("switch_toy")
-        assert [call.at_ms for call in rig.calls.calls] == [0, 600, 1_700]
+        assert [call.at_ms for call in rig.calls.calls] == [0, 350, 950]
 
     with_rig(tmp_path, test, NetworkError("down"), ServerError(503), configuration())
 
