@@ -181,6 +181,11 @@ class Cloud:
         return self._authentication.tokens
 
     @property
+    def toy_id(self) -> str:
+        """The toy that the device is now."""
+        return self._toy.id
+
+    @property
     def calls(self) -> Calls:
         """One-shot calls of the cloud's functions, for whoever else needs some."""
         return self._caller
