@@ -91,6 +91,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _secret(settings: Settings) -> Callable[[], str] | None:
     """Return what gives the secret, or None for a toy that waits to be set up."""
     identity = asdict(settings.identity)
+    del identity["guardian_key"]  # not every guardian has one
     if not any(identity.values()):
         return None
     for key, value in identity.items():
