@@ -156,8 +156,9 @@ class Toy:
         yield self._records
         if self.cloud is not None:
             yield self.cloud
-        yield OfflineAnswers(self.loop.post)
-        yield Unbuilt(self.cloud.commands.acknowledge if self.cloud is not None else None)
+        acknowledge = None if self.cloud is None else self.cloud.commands.acknowledge
+        yield OfflineAnswers(self.loop.post, acknowledge)
+        yield Unbuilt(acknowledge)
         yield _Ending(self.stopped)
 
     def start(self) -> None:

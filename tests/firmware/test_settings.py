@@ -301,5 +301,5 @@ def test_a_guardians_key_is_checked_where_it_is_given() -> None:
     """A toy with a key that cannot be one would never be released."""
     key = base64.b64encode(bytes(32)).decode()
     assert load(None, {"POMMAI_IDENTITY_GUARDIAN_KEY": key}).identity.guardian_key == key
-    with pytest.raises(SettingsError, match="POMMAI_IDENTITY_GUARDIAN_KEY: .* guardian_key: must"):
+    with pytest.raises(SettingsError, match=r"POMMAI_IDENTITY_GUARDIAN_KEY: .* guardian_key: must"):
         load(None, {"POMMAI_IDENTITY_GUARDIAN_KEY": "AAAA"})
