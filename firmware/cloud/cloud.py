@@ -190,6 +190,13 @@ class Cloud:
         """One-shot calls of the cloud's functions, for whoever else needs some."""
         return self._caller
 
+    def hint(self) -> None:
+        """Look for news soon: the stream says that there are some.
+
+        The live queries hear of them by themselves; polling may not for a while.
+        """
+        self._polling.hint()
+
     def reject(self, tokens: Tokens) -> None:
         """Note that the cloud does not take these tokens: see `Authentication.reject`."""
         self._authentication.reject(tokens)
