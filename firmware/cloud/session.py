@@ -19,6 +19,7 @@ from firmware.cloud.errors import (
 )
 from firmware.cloud.settings import CloudSettings, checked_address
 from firmware.cloud.values import UNAUTHENTICATED, plain, refusal_code
+from firmware.tls import checked_pins, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,10 +68,7 @@ class Session:
             CloudFaultError: There is no value; the class says why. Nothing of the arguments, of the
                 token or of the cloud's words is in it, nor in any exception that it refers to.
         """
-        with self._lock:
-            if self._official is None:
-                self._official = _load_official(_Transport(self._settings))
-            official = self._official
+        official = self._loaded()
         failure: CloudFaultError
         try:
             client = official.ConvexHttpClient(self._address)
@@ -88,6 +86,22 @@ class Session:
             failure = MalformedError(f"the cloud's answer cannot be read ({type(error).__name__})")
         # Outside the handlers, so that the client's exception does not hang on ours.
         raise failure
+
+    def _loaded(self) -> ModuleType:
+        """Return the official client, loaded by the first call that can.
+
+        Raises NetworkError when the authorities to trust cannot be read; they may be another time.
+        """
+        with self._lock:
+            if self._official is None:
+                try:
+                    transport = _Transport(self._settings)
+                except OSError as error:
+                    raise NetworkError(
+                        f"ca_file {self._settings.ca_file}: cannot be used: {error.strerror}"
+                    ) from None
+                self._official = _load_official(transport)
+            return self._official
 
     def close(self) -> None:
         """Close the connections that no call is using."""
@@ -128,12 +142,16 @@ class _Transport:
 
         import requests  # noqa: PLC0415
 
+        from firmware.cloud.adapter import TlsAdapter  # noqa: PLC0415
+
         self._timeouts_s = (settings.connect_timeout_ms / 1000, settings.read_timeout_ms / 1000)
         self._total_s = settings.call_deadline_ms / 1000
         self._session = requests.Session()
         # No proxies, and no .netrc, whose entries would replace the token.
         self._session.trust_env = False
-        self._session.verify = settings.ca_file or True
+        if settings.url.lower().startswith("https:"):
+            context = client_context(settings.ca_file, checked_pins(settings.pins))
+            self._session.mount("https://", TlsAdapter(context))
         # Nothing is compressed, so a small answer cannot turn into a large one.
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))

@@ -25,7 +25,7 @@ def test_every_key_says_what_it_means_and_every_number_its_unit() -> None:
     """The command line's help is made of this."""
     for field in fields(StreamSettings):
         assert field.metadata["says"]
-        assert bool(field.metadata["unit"]) == (field.name != "url")
+        assert bool(field.metadata["unit"]) == (field.type != "str")
 
 
 @pytest.mark.parametrize(
