@@ -38,6 +38,7 @@ from hardware.errors import (
     ClipUnwritableError,
     CodecLibraryError,
 )
+from hardware.sim.vault import VirtualVault
 from simulator.cloud_process import CloudProcess
 from simulator.conversation import Clip, Conversation
 from simulator.errors import ClipsMissingError, CloudLostError, SimulatorError, TurnError
@@ -122,7 +123,7 @@ async def _run(clips: Sequence[Clip], out: Path, fault: str | None, *, is_quiet:
         async with CloudProcess(secret) as cloud:
             if fault is not None:
                 await cloud.set_faults(FAULTS[fault])
-            toy = Toy(_settings(cloud, data), lambda: secret, out / "journal.jsonl")
+            toy = Toy(_settings(cloud, data), VirtualVault(secret), out / "journal.jsonl")
             if isinstance(tell, _Narrator):
                 toy.loop.observers.append(tell.step)
             return await _converse(toy, Conversation(toy, clips, tell), cloud, out)
