@@ -18,7 +18,7 @@ from firmware.cloud.errors import (
     ServerError,
 )
 from firmware.cloud.settings import CloudSettings, checked_address
-from firmware.cloud.values import UNAUTHENTICATED, plain, refusal_code
+from firmware.cloud.values import TOKEN_REFUSALS, plain, refusal_code
 from firmware.tls import checked_pins, client_context
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class Session:
 
 def _refusal(data: object) -> CloudFaultError:
     code = refusal_code(data)
-    if code == UNAUTHENTICATED:
-        return AuthenticationError("the cloud's function does not take the token")
+    if code in TOKEN_REFUSALS:
+        return AuthenticationError(f"the cloud's function does not take the token: {code}")
     return ApplicationError(code)
 
 
