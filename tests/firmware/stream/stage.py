@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 from firmware.stream.settings import StreamSettings
 from firmware.stream.stream import Stream
+from firmware.stream.wav import Sound
 from hardware.clock import Clock
 from states.events import EVENTS, Event, FieldValue, check
 from tests.firmware.stream.bell import PATIENCE_S, Bell
@@ -66,6 +67,7 @@ class Playback:
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
         self.packets: list[tuple[int, int, bytes, int]] = []
+        self.sounds: list[tuple[int, int, Sound]] = []
         self.ends: list[tuple[int, int]] = []
         self.on_packet: Callable[[], None] = lambda: None
 
@@ -74,6 +76,13 @@ class Playback:
         self.packets.append((turn, connection, packet, sample_rate_hz))
         self._bell.ring()
         self.on_packet()
+
+    def reply_pcm(
+        self, turn: int, connection: int, pcm: bytes, sample_rate_hz: int, channels: int = 1
+    ) -> None:
+        """Keep samples."""
+        self.sounds.append((turn, connection, Sound(pcm, sample_rate_hz, channels)))
+        self._bell.ring()
 
     def reply_end(self, turn: int, connection: int) -> None:
         """Keep the end."""
@@ -175,7 +184,7 @@ async def stage(
     async with Gateway(bell, tls) as gateway:
         scene = Stage(bell, gateway)
         scene.stream = Stream(
-            StreamSettings(**{"url": gateway.url, **QUICK, **settings}),
+            StreamSettings(**{"url": gateway.url, "dialect": "seed", **QUICK, **settings}),
             "device-1",
             "toy-1",
             scene.clock,
