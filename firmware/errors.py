@@ -5,7 +5,8 @@ FirmwareError
 ├── BoardError            the board that was asked for cannot be driven by this build
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
-    └── JournalFileError      the journal's file
+    ├── JournalFileError      the journal's file
+    └── RecordStoreError      the records that wait for the cloud
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class LockStoreError(StoreError):
 
 class JournalFileError(StoreError):
     """The journal's file cannot be written."""
+
+
+class RecordStoreError(StoreError):
+    """The records that wait for the cloud cannot be read or written."""

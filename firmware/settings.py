@@ -22,6 +22,7 @@ from typing import Any, Final, get_type_hints
 from firmware.cloud.settings import CloudSettings
 from firmware.errors import SettingsError
 from firmware.setting import setting
+from firmware.store.settings import StoreSettings
 from firmware.stream.settings import StreamSettings
 from firmware.voice.settings import VoiceSettings
 
@@ -61,6 +62,7 @@ class Settings:
     cloud: CloudSettings = field(default_factory=CloudSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
     voice: VoiceSettings = field(default_factory=VoiceSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
 
     def digest(self) -> str:
         """Return the fingerprint that journals carry: 16 hexadecimal digits. It holds no secret."""
