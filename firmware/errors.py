@@ -5,7 +5,8 @@ FirmwareError
 ├── BoardError            the board that was asked for cannot be driven by this build
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
-    └── JournalFileError      the journal's file
+    ├── JournalFileError      the journal's file
+    └── AudioStoreError       stored speech
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class LockStoreError(StoreError):
 
 class JournalFileError(StoreError):
     """The journal's file cannot be written."""
+
+
+class AudioStoreError(StoreError):
+    """Speech cannot be stored, read or removed."""
