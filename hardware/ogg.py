@@ -21,6 +21,7 @@ GRANULE_RATE_HZ: Final = 48_000
 """In which positions are told, whatever the sound's own rate (RFC 7845, section 4)."""
 PRE_SKIP_SAMPLES: Final = 312
 """What a decoder discards at the start: the 6.5 ms by which libopus lags at 16 kHz for speech."""
+SERIAL_BITS: Final = 31
 PACKETS_MAX: Final = 30_000
 """Ten minutes."""
 
@@ -32,7 +33,6 @@ _FAMILY_MONO: Final = 0
 _VENDOR: Final = b"pommai"
 """The one tag that must be there (RFC 7845, section 5.2). There are no others: none could say
 anything of a toy or a child."""
-_SERIAL_BITS: Final = 31
 
 
 def duration_ms(packets: int) -> float:
@@ -58,8 +58,8 @@ def pack(packets: Sequence[bytes], serial: int = 0) -> bytes:
         raise MisuseError(f"a file has 1 to {PACKETS_MAX} packets, not {len(packets)}")
     if not all(0 < len(packet) <= PACKET_BYTES_MAX for packet in packets):
         raise MisuseError(f"a packet has 1 to {PACKET_BYTES_MAX} bytes")
-    if serial >> _SERIAL_BITS:
-        raise MisuseError(f"a stream's serial has {_SERIAL_BITS} bits")
+    if serial >> SERIAL_BITS:
+        raise MisuseError(f"a stream's serial has {SERIAL_BITS} bits")
     load_bindings()
     from pyogg import ogg  # noqa: PLC0415 - loaded by now, and not before: see `hardware.codec`
 
