@@ -92,17 +92,17 @@ class Caller:
             pass
         raise DeadlineError(f"{function} was not answered within {self._deadline_ms} ms")
 
-    async def upload(self, url: str, body: bytes, device_id: str) -> object:
-        """Post speech and return the parsed answer: see `Session.upload`.
+    async def upload(self, url: str, body: bytes, content_type: str, device_id: str) -> object:
+        """Post a file and return the parsed answer: see `Session.upload`.
 
         Raises:
-            CloudFaultError: There is no answer; the class says why. The cloud may have the speech
-                all the same.
+            CloudFaultError: There is no answer; the class says why. The cloud may have the file all
+                the same.
             ClosedError: The calls are closed.
         """
 
         def work() -> object:
-            return self._session.upload(url, body, device_id)
+            return self._session.upload(url, body, content_type, device_id)
 
         try:
             async with asyncio.timeout(self._upload_deadline_ms / 1000):

@@ -35,9 +35,10 @@ _PIECE_BYTES: Final = 65_536
 _STATUS_OK: Final = 200
 _STATUS_UNAUTHENTICATED: Final = frozenset({401, 403})
 _STATUS_SUCCESS: Final = range(200, 300)
-_STATUS_CLIENT_AT_FAULT: Final = range(400, 500)
-_STATUS_EXPIRED: Final = frozenset({401, 403, 404, 410})
+_STATUS_NEVER: Final = frozenset({411, 413, 415, 422})
 _STATUS_LATER: Final = frozenset({408, 425, 429})
+_STATUS_ELSEWHERE: Final = frozenset(range(400, 500)) - _STATUS_NEVER - _STATUS_LATER
+"""Not only 403, 404 and 410: some file storages say 400 where an address has expired."""
 _UPLOAD_PIECE_BYTES: Final = 4_096
 """Must leave within the connection timeout: with 3 s, at 11 kbit/s or more."""
 
@@ -62,8 +63,6 @@ class Session:
         self._address = checked_address(settings.url)
         self._settings = settings
         self._lock = threading.Lock()
-        # Under the lock: made by the first call, all at once.
-        self._transport: _Transport | None = None
         self._official: ModuleType | None = None
 
     def call(
@@ -77,7 +76,7 @@ class Session:
             CloudFaultError: There is no value; the class says why. Nothing of the arguments, of the
                 token or of the cloud's words is in it, nor in any exception that it refers to.
         """
-        official = self._made()[1]
+        official = self._loaded()
         failure: CloudFaultError
         try:
             client = official.ConvexHttpClient(self._address)
@@ -96,8 +95,8 @@ class Session:
         # Outside the handlers, so that the client's exception does not hang on ours.
         raise failure
 
-    def upload(self, url: str, body: bytes, device_id: str) -> object:
-        """Post speech to an address that the cloud gave for it, and return the parsed answer.
+    def upload(self, url: str, body: bytes, content_type: str, device_id: str) -> object:
+        """Post a file to an address that the cloud gave for it, and return the parsed answer.
 
         The answer is any JSON; None where it is none. It blocks, up to the settings' timeouts: call
         it on a worker's thread. The address is its own permission: no token goes there.
@@ -105,32 +104,34 @@ class Session:
 
         Args:
             url: Where to; checked by the caller (`firmware.cloud.uploads`).
-            body: An Ogg Opus file.
+            body: The file.
+            content_type: What it is, as ``audio/opus``.
             device_id: Whom the request says it is from.
 
         Raises:
             UploadExpiredError: The address is not taken, or not any more.
-            UploadRefusedError: The cloud will not have this body, however often it is sent.
+            UploadRefusedError: The cloud will not have this file, however often it is sent.
             ServerError: The cloud answered that it cannot.
             NetworkError: The cloud was not reached, or fell silent.
             MalformedError: The answer is too long.
         """
-        return self._made()[0].upload(url, body, f"PommaiDevice/{device_id}")
+        transport: _Transport = vars(self._loaded())["requests"]
+        headers = {"Content-Type": content_type, "User-Agent": f"PommaiDevice/{device_id}"}
+        return transport.upload(url, body, headers)
 
     def close(self) -> None:
         """Close the connections that no call is using."""
         # Without the lock: the first call may hold it for as long as the imports take.
-        transport = self._transport
-        if transport is not None:
-            transport.close()
+        official = self._official
+        if official is not None:
+            vars(official)["requests"].close()
 
-    def _made(self) -> tuple[_Transport, ModuleType]:
-        """Return the connections and the official client, which are made by the first call."""
+    def _loaded(self) -> ModuleType:
+        """Return the official client, loaded by the first call."""
         with self._lock:
-            if self._transport is None or self._official is None:
-                self._transport = _Transport(self._settings)
-                self._official = _load_official(self._transport)
-            return self._transport, self._official
+            if self._official is None:
+                self._official = _load_official(_Transport(self._settings))
+            return self._official
 
 
 def _refusal(data: object) -> CloudFaultError:
@@ -201,7 +202,7 @@ class _Transport:
         # Outside the handlers, so that theirs, which holds the request, does not hang on ours.
         raise failure
 
-    def upload(self, url: str, body: bytes, user_agent: str) -> object:
+    def upload(self, url: str, body: bytes, headers: Mapping[str, str]) -> object:
         """Post a body as it is, and return the parsed answer; see `Session.upload`."""
         deadline_s = time.monotonic() + self._upload_s
         failure: CloudFaultError
@@ -209,9 +210,9 @@ class _Transport:
             with self._session.post(
                 url,
                 data=_Body(body, deadline_s),
-                headers={"Content-Type": "audio/opus", "User-Agent": user_agent},
+                headers=headers,
                 timeout=self._timeouts_s,
-                allow_redirects=False,  # speech goes to the address that was checked or nowhere
+                allow_redirects=False,  # a file goes to the address that was checked or nowhere
                 stream=True,
             ) as response:
                 _check_upload_status(response.status_code)
@@ -289,9 +290,9 @@ def _check_status(status: int) -> None:
 def _check_upload_status(status: int) -> None:
     if status in _STATUS_SUCCESS:
         return
-    if status in _STATUS_EXPIRED:
+    if status in _STATUS_ELSEWHERE:
         raise UploadExpiredError(status)
-    if status in _STATUS_CLIENT_AT_FAULT and status not in _STATUS_LATER:
+    if status in _STATUS_NEVER:
         raise UploadRefusedError(f"the cloud refuses the upload (HTTP status {status})")
     raise ServerError(status)
 

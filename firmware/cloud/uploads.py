@@ -1,4 +1,4 @@
-"""Takes stored speech to the cloud's file storage, before the conversation that it belongs to.
+"""Takes files to the cloud's file storage: stored speech, before the conversation it belongs to.
 
 An upload is three steps: an address is asked for, the whole file is posted to it, and the answer
 names it. Nothing of it can be continued: after a cut the file is posted again, whole, to another
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hardware.clock import Clock
 
 URL_FUNCTION: Final = "storage:generateUploadUrl"
+SPEECH_TYPE: Final = "audio/opus"
 
 TRIES_MAX: Final = 3
 """Addresses that are tried before the delivery's own waits begin."""
@@ -50,13 +51,13 @@ _T = TypeVar("_T")
 class Posts(Protocol):
     """Posts files."""
 
-    async def upload(self, url: str, body: bytes, device_id: str) -> object:
+    async def upload(self, url: str, body: bytes, content_type: str, device_id: str) -> object:
         """Post a file: see `firmware.cloud.caller.Caller.upload`."""
         ...
 
 
 class Uploader:
-    """Uploads stored speech, one file at a time.
+    """Uploads files, one at a time.
 
     Args:
         calls: Asks for addresses.
@@ -103,8 +104,26 @@ class Uploader:
         audio = await self._on_card(lambda: self._store.get(name))
         if audio is None:
             return None
-        storage_id = await self._try(audio)
+        storage_id = await self.upload_bytes(audio, SPEECH_TYPE)
         return storage_id if await self._on_card(lambda: self._store.has(name)) else None
+
+    async def upload_bytes(self, content: bytes, content_type: str) -> str:
+        """Upload a file that is in memory and return the id that the cloud gave it.
+
+        It is posted to another address each time that one is not taken.
+
+        Raises:
+            UploadRefusedError: The cloud will never take it.
+            CloudFaultError: It cannot be uploaded now; the class says why.
+            ClosedError: It is closed.
+        """
+        backoff = Backoff(RETRY_DELAY_MS_MIN, RETRY_DELAY_MS_MAX, self._random)
+        for _ in range(TRIES_MAX - 1):
+            try:
+                return await self._post(content, content_type)
+            except UploadExpiredError:
+                await self._wait(backoff.next_delay_ms())
+        return await self._post(content, content_type)
 
     async def stored(self, name: str) -> None:
         """Remove the speech: the conversation that names it has been stored by the cloud.
@@ -120,17 +139,7 @@ class Uploader:
         """Take no more; what is under way on the card ends by itself."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    async def _try(self, audio: bytes) -> str:
-        """Post the speech, to another address each time that one is not taken."""
-        backoff = Backoff(RETRY_DELAY_MS_MIN, RETRY_DELAY_MS_MAX, self._random)
-        for _ in range(TRIES_MAX - 1):
-            try:
-                return await self._post(audio)
-            except UploadExpiredError:
-                await self._wait(backoff.next_delay_ms())
-        return await self._post(audio)
-
-    async def _post(self, audio: bytes) -> str:
+    async def _post(self, content: bytes, content_type: str) -> str:
         token = self._token()
         if token is None:
             raise AuthenticationError("there is no token to upload with")
@@ -138,7 +147,8 @@ class Uploader:
         url = await self._calls.call(
             "mutation", URL_FUNCTION, lambda: arguments, upload_url, token=token
         )
-        return storage_id(await self._posts.upload(url, audio, self._device_id))
+        answer = await self._posts.upload(url, content, content_type, self._device_id)
+        return storage_id(answer)
 
     async def _wait(self, delay_ms: int) -> None:
         over = asyncio.Event()
