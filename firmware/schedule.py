@@ -12,6 +12,7 @@ given. All due times are computed within that zone, by addition, and no conversi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
@@ -25,6 +26,8 @@ from hardware.clock import Clock
 
 _ORIGIN: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - any instant: the timeline has no other
 
+_log = logging.getLogger(__name__)
+
 Task = Callable[[], None]
 """Something small: it posts an event, or starts what takes longer. Called on the loop."""
 
@@ -32,8 +35,8 @@ Task = Callable[[], None]
 class Schedule:
     """Calls tasks at fixed intervals, on one grid each, from `start` to `close`.
 
-    Runs that were missed while the loop was busy are one run. A task that raises is logged, by the
-    scheduler, and called again when it is next due. Loop thread only; make it on the running loop.
+    Runs that were missed while the loop was busy are one run. A task that raises is logged, and
+    called again when it is next due. Loop thread only; make it on the running loop.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -56,7 +59,14 @@ class Schedule:
             task: What to call.
             name: Tells it from the others; for logs.
         """
-        self._scheduler.add_job(task, _Every(interval_ms), id=name, name=name)
+
+        def run() -> None:
+            try:
+                task()
+            except Exception:  # noqa: BLE001 - whatever it is, it is for our log, not the scheduler's
+                _log.exception("the task %s failed", name)
+
+        self._scheduler.add_job(run, _Every(interval_ms), id=name, name=name)
 
     def start(self) -> None:
         """Begin; once."""

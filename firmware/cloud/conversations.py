@@ -8,6 +8,8 @@ forgotten at once, here and wherever it waits.
 from __future__ import annotations
 
 import asyncio
+import bisect
+import json
 import logging
 import secrets
 from collections import Counter, deque
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 
 CONVERSATION_FUNCTION: Final = "conversations:create"
 
-TEXT_CHARS_MAX: Final = 4_000
-"""Most words kept of either side of a turn."""
+TEXT_BYTES_MAX: Final = 6_000
+"""Most words kept of either side of a turn, as JSON: a record has room for both."""
 WAITING_MAX: Final = 16
 """Turns whose speech is on its way to the card; of further ones there is no record."""
 ERASE_RETRY_MS: Final = 60_000
@@ -155,7 +157,7 @@ class Conversations:
         if present is None or present.number != turn or not self._agreed.store_transcripts:
             return
         said = present.words.get(side, "")
-        present.words[side] = f"{said} {text}".strip()[:TEXT_CHARS_MAX]
+        present.words[side] = _cut(f"{said} {text}".strip())
 
     def take_up(self, configuration: ToyConfiguration) -> None:
         """Go by what the guardian agrees to from now on, and forget what that is no more."""
@@ -297,3 +299,13 @@ class Conversations:
 
     async def _on_card(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+
+
+def _cut(text: str) -> str:
+    """Return as much of a text as may be kept, without what no record could hold."""
+    sound = text.encode(errors="replace").decode()
+    if len(json.dumps(sound)) <= TEXT_BYTES_MAX:
+        return sound
+    lengths = range(len(sound))
+    fits = bisect.bisect_right(lengths, TEXT_BYTES_MAX, key=lambda n: len(json.dumps(sound[:n])))
+    return sound[: fits - 1]

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firmware.cloud import conversations
 from firmware.cloud.configuration import ToyConfiguration
-from firmware.cloud.conversations import TEXT_CHARS_MAX, WAITING_MAX, Conversations
+from firmware.cloud.conversations import TEXT_BYTES_MAX, WAITING_MAX, Conversations
 from firmware.errors import AudioStoreError
 from firmware.store.audio import AudioSettings, AudioStore
 from firmware.voice.recorder import Recorder
@@ -216,7 +218,18 @@ def test_words_of_another_turn_are_not_told(tmp_path: Path) -> None:
 
     (put,), _ = played(tmp_path, script)
     assert put.arguments["replyText"] == REPLY
-    assert len(str(put.arguments["transcript"])) == TEXT_CHARS_MAX
+    assert len(json.dumps(put.arguments["transcript"])) == TEXT_BYTES_MAX
+
+
+@given(st.lists(st.text(st.characters(), max_size=900), max_size=12))
+def test_no_words_are_too_long_for_a_record_or_cannot_be_written(pieces: list[str]) -> None:
+    """Whatever the alphabet, and what is none: the record holds both sides and more."""
+    words = conversations._cut(" ".join(pieces))
+    assert len(json.dumps(words)) <= TEXT_BYTES_MAX
+    words.encode()
+    whole = " ".join(pieces).encode(errors="replace").decode()
+    assert whole.startswith(words)
+    assert words == whole or len(json.dumps(words)) > TEXT_BYTES_MAX - 12
 
 
 def test_consent_withdrawn_in_a_turn_takes_its_speech_and_words(tmp_path: Path) -> None:
