@@ -85,7 +85,7 @@ class ControlApi:
         return web.json_response(values.encode(configuration))
 
     async def _put_configuration(self, request: web.Request) -> web.Response:
-        changes = values.decode(await _body(request))
+        changes = values.decode(await json_body(request))
         assert isinstance(changes, Mapping)  # noqa: S101 - an object was sent
         configuration = self._deployment.configure(changes, request.query.get("toyId"))
         return web.json_response(values.encode(configuration))
@@ -94,7 +94,7 @@ class ControlApi:
         return web.json_response(self._faults.to_json())
 
     async def _post_faults(self, request: web.Request) -> web.Response:
-        self._faults.set(await _body(request))
+        self._faults.set(await json_body(request))
         return web.json_response(self._faults.to_json())
 
 
@@ -111,7 +111,12 @@ async def refuse_strangers(request: web.Request, handler: Handler) -> web.Stream
         return _error(str(error), status=400)
 
 
-async def _body(request: web.Request) -> JsonObject:
+async def json_body(request: web.Request) -> JsonObject:
+    """Read a request's body: one JSON object, declared as such.
+
+    Raises:
+        MalformedMessageError: it is something else.
+    """
     if request.content_type != "application/json":
         raise MalformedMessageError("the body must be application/json")
     return parse_object(await request.read())
