@@ -97,5 +97,6 @@ class RunningCloud:
                 "no_reply": False,
                 "reply_delay_ms": 0,
                 "refuse_auth": False,
+                "network": None,
             }
         )
