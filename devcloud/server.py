@@ -14,12 +14,14 @@ from devcloud.calls import CallLog
 from devcloud.connection import Services
 from devcloud.control import PREFIX, ControlApi, refuse_strangers
 from devcloud.counters import Counters
+from devcloud.data_control import DataControl
 from devcloud.deployment import seeded
 from devcloud.errors import PortBusyError
 from devcloud.faults import FaultBoard
 from devcloud.functions import Functions
 from devcloud.gateway import Gateway
 from devcloud.http_api import HttpApi
+from devcloud.keys_api import KeysApi
 from devcloud.late_audio import LateAudio
 from devcloud.recognition import Recogniser
 from devcloud.relay import Relay
@@ -31,6 +33,7 @@ from devcloud.stream_options import StreamOptions, StreamOptionsBoard
 from devcloud.sync_socket import SyncSockets
 from devcloud.tokens import Tokens
 from devcloud.turns import TurnLog
+from devcloud.upload_api import UploadApi
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,7 +64,9 @@ class DevelopmentCloud:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         seed = self.settings
-        self.deployment = seeded(seed.device_id, seed.device_secret, seed.toy_id)
+        self.deployment = seeded(seed.device_id, seed.device_secret, seed.toy_id, seed.data)
+        self.deployment.uploads.url_lifetime_s = seed.upload_lifetime_s
+        self.tokens = Tokens(algorithm=seed.signing_algorithm)
         self.faults = FaultBoard()
         self.turns = TurnLog()
         self.calls = CallLog()
@@ -91,13 +96,15 @@ class DevelopmentCloud:
         return f"http://{self._control_authority}{PREFIX}"
 
     async def __aenter__(self) -> Self:
-        opus.load()
-        speaker = Speaker()
         async with AsyncExitStack() as started:
+            started.callback(self.deployment.close)
+            opus.load()
+            speaker = Speaker()
             # Closed after the connections, for an utterance would start it again.
             started.push_async_callback(self.recogniser.close)
             application, control = self._applications(speaker)
             await self._serve(application, started)
+            self.deployment.url = self.convex_url
             control_runner = _runner(control)
             await control_runner.setup()
             started.push_async_callback(control_runner.cleanup)
@@ -136,7 +143,7 @@ class DevelopmentCloud:
 
     def _applications(self, speaker: Speaker) -> tuple[web.Application, web.Application]:
         """Make what is served on the port, and the control API alone."""
-        tokens = Tokens()
+        tokens = self.tokens
         sockets = Sockets()
         functions = Functions(
             self.deployment, tokens, self.faults, self.calls, self.settings.token_lifetime_s
@@ -156,15 +163,18 @@ class DevelopmentCloud:
         self.gateway = Gateway(services)
         stream_control = StreamControl(self.gateway, self.stream_options, self.late_audio)
         control = ControlApi(self.deployment, self.faults, self.turns, self.calls, self.counters)
+        data_control = DataControl(self.deployment, tokens)
         application, control_alone = (
             web.Application(middlewares=[refuse_strangers], client_max_size=BODY_BYTES_MAX)
             for _ in range(2)
         )
         application.add_routes(HttpApi(functions, tokens).routes())
+        application.add_routes(UploadApi(self.deployment).routes())
+        application.add_routes(KeysApi(tokens).routes())
         application.add_routes(SyncSockets(self.deployment, functions, tokens, sockets).routes())
         application.add_routes(self.gateway.routes())
         for either in (application, control_alone):
-            either.add_routes([*control.routes(), *stream_control.routes()])
+            either.add_routes([*control.routes(), *data_control.routes(), *stream_control.routes()])
         application.on_shutdown.append(sockets.close_all)
         return application, control_alone
 
