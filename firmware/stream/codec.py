@@ -15,6 +15,10 @@ from firmware.stream.messages import Dropped, DropReason, Incoming, Outgoing
 MESSAGE_BYTES_MAX: Final = 1_000_000
 """Longest message, in UTF-8."""
 
+WIDE_CHARS_MAX: Final = 131_072
+"""Longest message where not all of it is ASCII: sound is hexadecimal, words are short, and a single
+character beyond makes Python hold every other in up to four bytes."""
+
 DEPTH_MAX: Final = 8
 """Arrays and objects within each other."""
 

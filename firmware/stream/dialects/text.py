@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from firmware.ports import SpeechFormat
 from firmware.stream import bounded_json
-from firmware.stream.codec import DEPTH_MAX, MESSAGE_BYTES_MAX, VALUES_MAX, utf8_bytes
+from firmware.stream.codec import (
+    DEPTH_MAX,
+    MESSAGE_BYTES_MAX,
+    VALUES_MAX,
+    WIDE_CHARS_MAX,
+    utf8_bytes,
+)
 from firmware.stream.dialects import fields as f
 from firmware.stream.dialects.fields import Fields
 from firmware.stream.errors import MessageError, MisuseError
@@ -32,6 +38,8 @@ from firmware.stream.messages import (
     SpeechPacket,
 )
 from hardware.codec import PACKET_BYTES_MAX
+
+_Data = TypeVar("_Data", str, bytes)
 
 
 class TextCodec(ABC):
@@ -120,9 +128,16 @@ class TextCodec(ABC):
         raise MisuseError(f"the dialect cannot cancel turn {message.turn}: end the connection")
 
     def _decode(self, data: str | bytes) -> Incoming:
-        if len(data) > self._message_bytes_max or utf8_bytes(data) > self._message_bytes_max:
+        if isinstance(data, bytes):
+            return self._binary(self._checked(data))
+        if len(data) > WIDE_CHARS_MAX and not data.isascii():
             raise MessageError(DropReason.TOO_LONG)
-        return self._text(data) if isinstance(data, str) else self._binary(data)
+        return self._text(self._checked(data))
+
+    def _checked(self, data: _Data) -> _Data:
+        if utf8_bytes(data) > self._message_bytes_max:
+            raise MessageError(DropReason.TOO_LONG)
+        return data
 
     def _binary(self, data: bytes) -> Incoming:  # noqa: ARG002 - for dialects that have it
         raise MessageError(DropReason.NOT_TEXT)

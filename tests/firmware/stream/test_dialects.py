@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def in_every_dialect(
-    **settings: int,
+    **settings: Any,  # noqa: ANN401 - as the fields of the settings
 ) -> Callable[[Callable[[Stage, Dialect], Awaitable[None]]], Callable[[Dialect], None]]:
     """Run a test once in each dialect."""
 
