@@ -6,7 +6,8 @@ FirmwareError
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
     ├── JournalFileError      the journal's file
-    └── AudioStoreError       stored speech
+    ├── AudioStoreError       stored speech
+    └── RecordStoreError      the records that wait for the cloud
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class JournalFileError(StoreError):
 
 class AudioStoreError(StoreError):
     """Speech cannot be stored, read or removed."""
+
+
+class RecordStoreError(StoreError):
+    """The records that wait for the cloud cannot be read or written."""

@@ -24,6 +24,7 @@ from firmware.errors import SettingsError
 from firmware.metrics import MetricsSettings
 from firmware.setting import setting
 from firmware.store.audio import AudioSettings
+from firmware.store.settings import StoreSettings
 from firmware.stream.settings import StreamSettings
 from firmware.voice.settings import VoiceSettings
 
@@ -65,6 +66,7 @@ class Settings:
     voice: VoiceSettings = field(default_factory=VoiceSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
 
     def digest(self) -> str:
         """Return the fingerprint that journals carry: 16 hexadecimal digits. It holds no secret."""
