@@ -47,13 +47,6 @@ CLOSE_MS_MAX: Final = 500
 Side: TypeAlias = Literal["transcript", "reply"]
 """Whose words: the child's, or the toy's."""
 
-Redact: TypeAlias = Callable[[tuple[str, ...]], None]
-"""Takes the arguments of these names out of all `CONVERSATION_FUNCTION` that wait: each becomes
-null, and where it is the speech, so does what names it on the card. It returns at once."""
-
-SPEECH: Final = ("audioStorageId",)
-WORDS: Final = ("transcript", "replyText")
-
 NO_CONSENT: Final = Consent(listen=False, store_audio=False, store_transcripts=False)
 
 _PHASES: Final[Mapping[str, str]] = {
@@ -111,17 +104,19 @@ class Conversations:
         recorder: Keeps the present turn's speech.
         store: Keeps speech until the cloud has it.
         clock: Whose time.
-        redact: Takes what is named out of the conversations that still wait for the cloud.
+        forget_words: Takes the words out of conversations that still wait for the cloud.
+        forget_speech: Takes out of them what refers to speech, on the card or at the cloud.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         outlet: Outlet,
         recorder: Recorder,
         store: AudioStore,
         *,
         clock: Clock,
-        redact: Redact,
+        forget_words: Callable[[], None],
+        forget_speech: Callable[[], None],
     ) -> None:
         self.speech_lost = 0
         """Recordings that could not be stored; their conversations went without."""
@@ -131,7 +126,8 @@ class Conversations:
         self._recorder = recorder
         self._store = store
         self._clock = clock
-        self._redact = redact
+        self._forget_words = forget_words
+        self._forget_speech = forget_speech
         self._consent: Consent | None = None
         self._turn: _Turn | None = None
         self._waiting: deque[_Ended] = deque()
@@ -173,13 +169,13 @@ class Conversations:
         self._recorder.allow(may_keep=now.store_audio)
         # The first configuration after a start may be the one that a power cut kept from acting.
         if not now.store_audio and (before is None or before.store_audio):
-            self._redact(SPEECH)
+            self._forget_speech()
             self._must_erase = True
             self._work()
         if not now.store_transcripts and (before is None or before.store_transcripts):
             if self._turn is not None:
                 self._turn.words.clear()
-            self._redact(WORDS)
+            self._forget_words()
 
     def forget(self) -> None:
         """Forget the present turn's speech and words; performs ``purge_speech``."""
@@ -196,7 +192,8 @@ class Conversations:
         self.forget()
         self._turn = None
         self._waiting.clear()
-        self._redact(SPEECH + WORDS)
+        self._forget_words()
+        self._forget_speech()
         self._must_erase = True
         self._work()
         if self._working is not None:

@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 from firmware.cloud import conversations
 from firmware.cloud.configuration import ToyConfiguration
 from firmware.cloud.conversations import (
-    SPEECH,
     TEXT_BYTES_MAX,
     WAITING_MAX,
-    WORDS,
     Conversations,
 )
 from firmware.errors import AudioStoreError
@@ -46,13 +44,14 @@ class Toy:
         self.listener = Listener()
         self.recorder = Recorder(self.listener)
         self.store = AudioStore(folder, lambda: bytes(32), AudioSettings())
-        self.redacted: list[tuple[str, ...]] = []
+        self.forgotten: list[str] = []
         self.conversations = Conversations(
             self.outbox,
             self.recorder,
             self.store,
             clock=self.stage.clock,
-            redact=self.redacted.append,
+            forget_words=lambda: self.forgotten.append("words"),
+            forget_speech=lambda: self.forgotten.append("speech"),
         )
         self.stage.loop.add(self.conversations)
         self.stage.loop.observers.append(self.conversations)
@@ -252,7 +251,7 @@ def test_consent_withdrawn_in_a_turn_takes_its_speech_and_words(tmp_path: Path) 
     (put,), toy = played(tmp_path, script)
     assert put.arguments["transcript"] == SAID  # heard after consent was given again
     assert put.audio == ""
-    assert toy.redacted == [SPEECH, WORDS]
+    assert toy.forgotten == ["speech", "words"]
 
 
 def test_consent_withdrawn_takes_what_waits(tmp_path: Path) -> None:
@@ -266,10 +265,10 @@ def test_consent_withdrawn_takes_what_waits(tmp_path: Path) -> None:
         toy.agree(transcripts=True)
         await toy.settle()
         assert on_card(tmp_path) == 0
-        assert toy.redacted == [SPEECH]
+        assert toy.forgotten == ["speech"]
         toy.agree()
         toy.agree()
-        assert toy.redacted == [SPEECH, WORDS]
+        assert toy.forgotten == ["speech", "words"]
 
     played(tmp_path, script)
 
@@ -283,7 +282,7 @@ def test_the_first_configuration_may_be_the_one_that_withdrew(tmp_path: Path) ->
 
     _, toy = played(tmp_path, script)
     assert on_card(tmp_path) == 0
-    assert toy.redacted == [SPEECH, WORDS]
+    assert toy.forgotten == ["speech", "words"]
 
 
 def test_consent_withdrawn_while_speech_is_being_written_takes_it(tmp_path: Path) -> None:
@@ -450,7 +449,7 @@ def test_everything_can_be_erased(tmp_path: Path) -> None:
         await toy.conversations.erase()
         assert on_card(tmp_path) == 0
         assert toy.recorder.kept_ms == 0
-        assert toy.redacted == [SPEECH + WORDS]
+        assert toy.forgotten == ["words", "speech"]
 
     played(tmp_path, script)
 

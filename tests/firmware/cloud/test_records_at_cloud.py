@@ -95,7 +95,12 @@ async def said(rig: Rig) -> Put:
     """Return the record of a turn whose speech and words may be stored."""
     recorder = Recorder(Listener("pcm16"))
     conversations = Conversations(
-        rig.outbox, recorder, rig.store, clock=rig.clock, redact=lambda _: None
+        rig.outbox,
+        recorder,
+        rig.store,
+        clock=rig.clock,
+        forget_words=lambda: None,
+        forget_speech=lambda: None,
     )
     consent = {"listen": True, "storeAudio": True, "storeTranscripts": True}
     conversations.take_up(ToyConfiguration.parse(configuration(consent=consent)))
