@@ -6,8 +6,8 @@ FirmwareError
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
     ├── JournalFileError      the journal's file
-    ├── AudioStoreError       stored speech
-    └── RecordStoreError      the records that wait for the cloud
+    ├── RecordStoreError      the records that wait for the cloud
+    └── AudioStoreError       stored speech
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class JournalFileError(StoreError):
     """The journal's file cannot be written."""
 
 
-class AudioStoreError(StoreError):
-    """Speech cannot be stored, read or removed."""
-
-
 class RecordStoreError(StoreError):
     """The records that wait for the cloud cannot be read or written."""
+
+
+class AudioStoreError(StoreError):
+    """Speech cannot be stored, read or removed."""

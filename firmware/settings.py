@@ -64,9 +64,9 @@ class Settings:
     cloud: CloudSettings = field(default_factory=CloudSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
     voice: VoiceSettings = field(default_factory=VoiceSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
-    store: StoreSettings = field(default_factory=StoreSettings)
 
     def digest(self) -> str:
         """Return the fingerprint that journals carry: 16 hexadecimal digits. It holds no secret."""
