@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devcloud.functions import Kind, Outcome
 from devcloud.uploads import UploadHeaders
+from devcloud.values import Int64, encode
 from tests.devcloud.test_functions import DEVICE, House
 
 if TYPE_CHECKING:
@@ -217,3 +221,53 @@ def test_a_device_that_switched_is_the_other_toy(outcome: str, carried: str) -> 
     assert device.toy_id == carried
     assert house.configuration(DEVICE, "bear").error is None
     assert house.configuration(DEVICE, "toy").error is None
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False)
+    | st.builds(Int64, st.integers(-(2**63), 2**63 - 1))
+    | st.text(max_size=12)
+    | st.binary(max_size=4)
+    | st.sampled_from(["device", "toy", STAMP["timestamp"], "done", "c1"])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["recordId", "timestamp", "metrics", "toyId", "x", "ageMs"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+NAMES = (*CALLS, "devices:ackCommand", "storage:generateUploadUrl", "auth:authenticateDevice")
+
+
+@given(
+    st.sampled_from(NAMES),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *("deviceId", "toyId", "recordId", "timestamp", "metrics", "details", "context"),
+                *("commandId", "outcome", "audioStorageId", "transcript", "deviceSecret"),
+            ]
+        ),
+        VALUES,
+        max_size=4,
+    ),
+    st.sampled_from([CALLS, {}]),
+)
+def test_no_arguments_break_a_function(
+    name: str, changes: dict[str, Json], almost_right: dict[str, Json]
+) -> None:
+    """Whatever it is given, a function answers or refuses; what it refuses it has not stored."""
+    house = House()
+    before = house.deployment.timestamp
+    arguments = {**almost_right.get(name, {}), **STAMP, **changes}
+    outcome = house.call(Kind.MUTATION, name, arguments)
+    json.dumps(encode(outcome.value))
+    assert (outcome.error is None) == (house.deployment.timestamp > before)
