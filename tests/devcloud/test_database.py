@@ -41,7 +41,7 @@ def test_a_transaction_that_an_error_leaves_changes_nothing() -> None:
 def test_two_clouds_cannot_have_one_file(tmp_path: Path) -> None:
     first = Database(tmp_path / "data")
     first.write(TOY, "toy", "device")
-    with pytest.raises(DataFileError, match="locked"):
+    with pytest.raises(DataFileError, match="another development cloud has it"):
         Database(tmp_path / "data")
 
 
