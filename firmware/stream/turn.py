@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from firmware.stream.wav import Joiner
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,7 +31,11 @@ class Turn:
     is_replied: bool = False
     """Its reply is complete."""
     is_failed: bool = False
-    """The gateway gave it up."""
+    """The gateway gave it up, or its reply cannot be played."""
+    has_sounded: bool = False
+    """Something of its reply was passed on."""
+    joiner: Joiner = field(default_factory=Joiner)
+    """Puts its reply together, where that comes as samples."""
 
     @property
     def takes_speech(self) -> bool:

@@ -10,6 +10,8 @@ import pytest
 from firmware.stream.errors import AddressError, FaultError, SettingError
 from firmware.stream.settings import StreamSettings, checked_address
 
+TEXTS = ("url", "dialect")
+
 
 def test_defaults_are_those_of_the_contract() -> None:
     """4 s to open, 20 s and 10 s to keep alive, 1 to 60 s between attempts, 6 s of speech, 1 MB."""
@@ -19,17 +21,18 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.retry_delay_ms_min, settings.retry_delay_ms_max) == (1_000, 60_000)
     assert settings.uplink_frames_max * 20 == 6_000
     assert settings.message_bytes_max == 1_000_000
+    assert (settings.dialect, settings.hello_timeout_ms) == ("auto", 1_000)
 
 
 def test_every_key_says_what_it_means_and_every_number_its_unit() -> None:
     """The command line's help is made of this."""
     for field in fields(StreamSettings):
         assert field.metadata["says"]
-        assert bool(field.metadata["unit"]) == (field.name != "url")
+        assert bool(field.metadata["unit"]) == (field.name not in TEXTS)
 
 
 @pytest.mark.parametrize(
-    "name", [field.name for field in fields(StreamSettings) if field.name != "url"]
+    "name", [field.name for field in fields(StreamSettings) if field.name not in TEXTS]
 )
 def test_number_below_one_is_refused_by_name(name: str) -> None:
     """A limit or a time of nothing makes no sense."""
