@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import stat
+import subprocess
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -195,3 +198,27 @@ def test_a_network_fault_strikes_below_tls(secure_cloud: RunningCloud) -> None:
     finally:
         secure_cloud.post_faults(network=None)
     assert credentials(secure_cloud)
+
+
+def test_convexs_own_client_is_told_of_the_authority_by_its_environment(
+    secure_cloud: RunningCloud,
+) -> None:
+    """Its certificates are chosen once in a process; hence one of its own."""
+    script = """if True:
+        import sys
+        from convex import ConvexClient
+
+        answer = ConvexClient(sys.argv[1]).mutation(
+            "auth:authenticateDevice", {"deviceId": "dev-sim-1", "deviceSecret": "sim-secret"}
+        )
+        print(*sorted(answer))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script, secure_cloud.cloud.convex_url],
+        env={**os.environ, "SSL_CERT_FILE": str(secure_cloud.cloud.ca_file)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    assert "convexToken" in done.stdout
