@@ -33,7 +33,8 @@ class Settings:
 
     ``data`` is the file that holds what was stored, from one run to the next; without it, all is in
     memory and gone afterwards. ``signing_algorithm`` is one of ``ALGORITHMS``. An upload URL lasts
-    ``upload_lifetime_s``.
+    ``upload_lifetime_s``. ``tls`` serves https and wss with an authority of our own, which is kept
+    in the folder ``authority``; without that, it is made anew each time.
 
     Raises:
         SettingsError: one of them cannot be; the text names it.
@@ -49,6 +50,8 @@ class Settings:
     data: Path | None = None
     signing_algorithm: str = ALGORITHMS[0]
     upload_lifetime_s: float = 3600.0
+    tls: bool = False
+    authority: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= PORT_MAX:
@@ -61,6 +64,8 @@ class Settings:
                 )
         if self.signing_algorithm not in ALGORITHMS:
             raise UnknownNameError("signing algorithm", self.signing_algorithm, ALGORITHMS)
+        if self.authority and not self.tls:
+            raise SettingsError("authority: is for TLS, which is off")
         for name, most_s in _LIFETIMES_S_MAX.items():
             lifetime_s: float = getattr(self, name)
             if not (math.isfinite(lifetime_s) and 0 < lifetime_s <= most_s):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
@@ -98,6 +99,36 @@ def test_programs_get_one_line_of_json_and_can_connect() -> None:
         )
         assert answer.json()["status"] == "success"
         assert requests.get(f"{ready['control_url']}/turns", timeout=TIMEOUT_S).json() == []
+
+
+def test_with_tls_programs_are_told_whom_to_trust(tmp_path: Path) -> None:
+    with started("--json", "--tls", "--authority", str(tmp_path)) as process:
+        ready = json.loads(first_line(process))
+        assert ready["ca_file"] == str(tmp_path / "ca.pem")
+        assert ready["spki_pin"].startswith("sha256/")
+        answer = requests.get(
+            f"{ready['convex_url']}/version", verify=ready["ca_file"], timeout=TIMEOUT_S
+        )
+        assert answer.ok
+        assert ready["control_url"].startswith("http://")
+
+
+def test_with_tls_people_are_told_too_and_what_was_made_for_it_goes() -> None:
+    with started("--tls") as process:
+        line = first_line(process)
+        assert "CONVEX_URL=https://" in line
+        ca_file = Path(line.partition("SSL_CERT_FILE=")[2].partition(" (")[0])
+        assert ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
+        process.terminate()
+        assert process.wait(TIMEOUT_S) == 0
+        assert not ca_file.exists()
+
+
+def test_an_authority_without_tls_is_one_clear_line(tmp_path: Path) -> None:
+    assert fails("--authority", str(tmp_path)) == (
+        os.EX_USAGE,
+        "cloud: authority: is for TLS, which is off\n",
+    )
 
 
 def test_a_busy_port_is_one_clear_line(cloud: RunningCloud) -> None:
