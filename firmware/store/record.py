@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final, get_type_hints
 
 RECORD_ID_CHARS_MAX: Final = 128
@@ -121,5 +121,9 @@ def checked_id(record_id: str) -> str:
 
 
 def _has_its_types(value: Record | Stamp) -> bool:
-    hints = get_type_hints(type(value))
-    return all(type(getattr(value, item.name)) is hints[item.name] for item in fields(value))
+    types = _RECORD_TYPES if isinstance(value, Record) else _STAMP_TYPES
+    return all(type(getattr(value, name)) is wanted for name, wanted in types.items())
+
+
+_STAMP_TYPES: Final = get_type_hints(Stamp)
+_RECORD_TYPES: Final = get_type_hints(Record)
