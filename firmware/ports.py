@@ -32,6 +32,33 @@ class Post(Protocol):
         ...
 
 
+class Outlet(Protocol):
+    """Where records for the cloud go: the outbox."""
+
+    def put(
+        self,
+        function: str,
+        arguments: Mapping[str, object],
+        *,
+        urgent: bool,
+        record_id: str | None = None,
+        audio: str = "",
+    ) -> None:
+        """Queue a record; returns at once, loop thread only. Order is kept within a class.
+
+        `function` is the mutation it becomes. `arguments` is plain JSON without `deviceId`,
+        `toyId`, `recordId` and `timestamp`, which are added (the toy's id as of now). `record_id`
+        makes it idempotent: one that was put before, delivered or not, is not put again; a fresh
+        one is drawn if left out. `audio` names the stored audio (firmware.store.audio) that goes
+        with a conversation.
+        """
+        ...
+
+    def knows(self, record_id: str) -> bool:
+        """Whether a record of that id was put before (delivered ones are remembered for a time)."""
+        ...
+
+
 SpeechFormat: TypeAlias = Literal["opus", "pcm16"]
 """How speech is sent: Opus packets, or samples as they are (16-bit little-endian)."""
 
