@@ -58,7 +58,7 @@ class Settings:
             raise SettingsError(f"port {self.port}: must be 0 (any free one) to {PORT_MAX}")
         for name in ("device_id", "device_secret", "toy_id"):
             text: str = getattr(self, name)
-            if not (0 < len(text) <= ID_CHARS_MAX and text.isascii() and text.isprintable()):
+            if not is_identifier(text):
                 raise SettingsError(
                     f"{name}: must be 1 to {ID_CHARS_MAX} printable ASCII characters"
                 )
@@ -72,6 +72,11 @@ class Settings:
                 raise SettingsError(
                     f"{name} {lifetime_s}: must be above 0 and at most {most_s:.0f} seconds"
                 )
+
+
+def is_identifier(text: str) -> bool:
+    """Tell whether a text can be the id of a device or a toy, or a secret."""
+    return 0 < len(text) <= ID_CHARS_MAX and text.isascii() and text.isprintable()
 
 
 _LIFETIMES_S_MAX: Final = {

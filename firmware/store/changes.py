@@ -10,22 +10,24 @@ from firmware.store.record import Record
 
 @dataclass(slots=True)
 class Changes:
-    """Changes to the records on disk, made in this order: put, stored, aside, done.
+    """Changes to the records on disk, made in this order: put, wordless, stored, aside, done.
 
     Attributes:
         put: Records by id, oldest first.
+        wordless: Take out what was said of every conversation that waits.
         stored: By a record's id, what the cloud calls its audio.
         aside: By a record's id, the code for which it is set aside.
         done: Ids of records that are done with, and are remembered for a time.
     """
 
     put: dict[str, Record] = field(default_factory=dict)
+    wordless: bool = False
     stored: dict[str, str] = field(default_factory=dict)
     aside: dict[str, str] = field(default_factory=dict)
     done: dict[str, None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.put or self.stored or self.aside or self.done)
+        return bool(self.put or self.wordless or self.stored or self.aside or self.done)
 
     def finish(self, record_id: str) -> None:
         """Have a record removed, and remembered; one that is not on disk never gets there."""
@@ -33,14 +35,23 @@ class Changes:
         self.stored.pop(record_id, None)
         self.done[record_id] = None
 
+    def forget_words(self) -> None:
+        """Have what was said taken out of every conversation."""
+        self.put = {record_id: record.without_words() for record_id, record in self.put.items()}
+        self.wordless = True
+
     def followed_by(self, later: Changes) -> Changes:
         """Return these changes and then the later ones."""
         both = Changes(
-            {**self.put, **later.put},
+            dict(self.put),
+            self.wordless,
             {**self.stored, **later.stored},
             {**self.aside, **later.aside},
             dict(self.done),
         )
+        if later.wordless:
+            both.forget_words()
+        both.put |= later.put
         for record_id in later.done:
             both.finish(record_id)
         return both
@@ -79,6 +90,10 @@ class RecordStore(Protocol):
 
     def read(self, record_ids: tuple[str, ...]) -> dict[str, Record]:
         """Return those of these records that are there and can be read."""
+        ...
+
+    def audio_names(self) -> set[str]:
+        """Return the names of the audio that goes with what waits."""
         ...
 
     def save(self) -> None:

@@ -135,6 +135,15 @@ class Outbox:
             self._urgent.aside + self._bulk.aside,
         )
 
+    def now(self) -> Stamp:
+        """Return this moment, as it would be told of a record that is put now."""
+        return Stamp(
+            int(self._wall_s() * 1000),
+            self._is_clock_set(),
+            self._boot_id,
+            self._clock.monotonic_ms(),
+        )
+
     async def open(self) -> None:
         """Open both classes; returns when what waited is known, or the disk has failed once."""
         self._urgent.start()
@@ -174,7 +183,7 @@ class Outbox:
             function,
             checked_arguments(arguments),
             self._toy_id(),
-            self._stamp(),
+            self.now(),
             audio,
         )
         size = len(record.encoded())
@@ -204,9 +213,21 @@ class Outbox:
         """
         await self._bulk.erase()
 
+    def forget_words(self) -> None:
+        """Take what was said out of every conversation that waits; it returns at once."""
+        self._bulk.forget_words()
+
+    async def audio_names(self) -> set[str]:
+        """Return the names of the audio that goes with what waits. Raises RecordStoreError."""
+        return await self._bulk.audio_names()
+
     async def filled(self, of: Class) -> None:
         """Wait until a record of this class waits."""
         await self._lane(of).filled()
+
+    async def emptied(self, of: Class) -> None:
+        """Wait until no record of this class waits."""
+        await self._lane(of).emptied()
 
     def is_empty(self, of: Class) -> bool:
         """Tell whether no record of this class waits."""
@@ -246,14 +267,6 @@ class Outbox:
 
     def _lane(self, of: Class) -> Lane:
         return self._urgent if of == "urgent" else self._bulk
-
-    def _stamp(self) -> Stamp:
-        return Stamp(
-            int(self._wall_s() * 1000),
-            self._is_clock_set(),
-            self._boot_id,
-            self._clock.monotonic_ms(),
-        )
 
     def _put_urgent(self, record: Record, *, is_lock_report: bool) -> None:
         places = self._settings.urgent_records_reserved

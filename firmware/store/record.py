@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final, get_type_hints
 
 RECORD_ID_CHARS_MAX: Final = 128
@@ -17,6 +17,9 @@ LOCK_REPORTS: Final = frozenset({"emergency_stop", "safety_violation", "locked_a
 REPORT_FUNCTION: Final = "guardian:reportEvent"
 METRICS_FUNCTION: Final = "metrics:record"
 LOG_FUNCTION: Final = "logs:create"
+CONVERSATION_FUNCTION: Final = "conversations:create"
+WORDS: Final = ("transcript", "replyText")
+"""Arguments of a conversation that hold what was said."""
 ACKNOWLEDGE_FUNCTION: Final = "devices:ackCommand"
 
 _ID: Final = re.compile(rf"[\x21-\x7e]{{1,{RECORD_ID_CHARS_MAX}}}")
@@ -69,6 +72,14 @@ class Record:
         """Return the record of audio that was uploaded."""
         return self if storage_id == self.storage_id else replace(self, storage_id=storage_id)
 
+    def without_words(self) -> Record:
+        """Return the record as it is where what was said must not be kept."""
+        if self.function != CONVERSATION_FUNCTION:
+            return self
+        arguments = json.loads(self.arguments)
+        arguments |= dict.fromkeys(arguments.keys() & set(WORDS))
+        return replace(self, arguments=json.dumps(arguments, separators=(",", ":")))
+
     @classmethod
     def decode(cls, text: str) -> Record | None:
         """Return the record in ``text``, or None if it is not one."""
@@ -110,5 +121,9 @@ def checked_id(record_id: str) -> str:
 
 
 def _has_its_types(value: Record | Stamp) -> bool:
-    hints = get_type_hints(type(value))
-    return all(type(getattr(value, item.name)) is hints[item.name] for item in fields(value))
+    types = _RECORD_TYPES if isinstance(value, Record) else _STAMP_TYPES
+    return all(type(getattr(value, name)) is wanted for name, wanted in types.items())
+
+
+_STAMP_TYPES: Final = get_type_hints(Stamp)
+_RECORD_TYPES: Final = get_type_hints(Record)

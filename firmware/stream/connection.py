@@ -199,7 +199,8 @@ class Connection:
             async with asyncio.timeout(self._dialler.settings.hello_timeout_ms / 1000):
                 await self._is_settled.wait()
         except TimeoutError:
-            if not self._is_fenced:
+            # The answer may have come in this very moment.
+            if not self._is_fenced and not self._is_settled.is_set():
                 self._settle(self._dialects.agreed(None))
 
     def _settle(self, codec: Codec) -> None:
@@ -222,7 +223,7 @@ class Connection:
                 async with asyncio.timeout(settings.keepalive_timeout_ms / 1000):
                     await self._has_life.wait()
             except TimeoutError:
-                if self._answers_pings:
+                if self._answers_pings and not self._has_life.is_set():
                     socket.transport.abort()
                     return
 

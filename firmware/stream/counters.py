@@ -30,7 +30,8 @@ class Counters:
     messages_dropped: int = 0
     """Messages that could not be used; the codec has them by reason."""
     messages_limited: int = 0
-    """Messages that would have acted, had there not been too many of their kind at once."""
+    """Messages that would have acted, or been passed on as words, had there not been too many of
+    their kind."""
     reply_packets_dropped: int = 0
     """Pieces of a reply that came before the utterance's end, after the reply's, for another turn
     than the present one, or without one."""

@@ -63,6 +63,10 @@ OnWords: TypeAlias = Callable[[int, Literal["transcript", "reply"], str], None]
 """Takes a turn, whose words they are (the child's, or the reply's), and the words."""
 
 
+WORDS_PER_TURN_MAX: Final = 64
+"""Pieces of transcript and reply text that are passed on in one turn."""
+
+
 class Stream:
     """The device's side of the stream: performs three effects, takes speech, passes replies on.
 
@@ -377,8 +381,13 @@ class Stream:
         self, kind: Literal["transcript", "reply"], text: str, number: int | None
     ) -> None:
         turn = self._present(number)
-        if turn is not None and turn.has_spoken and self._on_words is not None:
+        if turn is None or not turn.has_spoken or self._on_words is None:
+            return
+        turn.words += 1
+        if turn.words <= WORDS_PER_TURN_MAX:
             self._on_words(turn.number, kind, text)
+        else:
+            self.counters.messages_limited += 1
 
     # What the gateway asks for.
 

@@ -32,6 +32,8 @@ class Turn:
     """Its reply is complete."""
     is_failed: bool = False
     """The gateway gave it up, or its reply cannot be played."""
+    words: int = 0
+    """Pieces of transcript and reply text so far."""
     has_sounded: bool = False
     """Something of its reply was passed on."""
     joiner: Joiner = field(default_factory=Joiner)

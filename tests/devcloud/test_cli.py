@@ -17,6 +17,7 @@ from tests.devcloud.running import TIMEOUT_S, RunningCloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "devcloud"]
 
@@ -151,3 +152,32 @@ def test_an_option_that_cannot_be_is_one_clear_line() -> None:
     assert code == os.EX_USAGE
     assert says.startswith("cloud: token_lifetime_s 0.0: must be above 0")
     assert says.count("\n") == 1
+
+
+def test_what_was_stored_in_a_file_is_there_in_the_next_run(tmp_path: Path) -> None:
+    data = str(tmp_path / "cloud.sqlite")
+    for expected_version in (1.0, 2.0):
+        with started("--json", "--data", data) as process:
+            url = json.loads(first_line(process))["control_url"] + "/configuration"
+            before = requests.get(url, timeout=TIMEOUT_S).json()
+            assert before["version"] == expected_version
+            requests.put(url, json={"volumeLimit": 10}, timeout=TIMEOUT_S).raise_for_status()
+            # Whatever was committed survives it.
+            process.kill()
+            process.wait(TIMEOUT_S)
+
+
+def test_a_file_that_is_no_data_of_ours_is_refused_in_one_line(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("shopping " * 1000)
+    code, says = fails("--port", "0", "--data", str(notes))
+    assert code == os.EX_UNAVAILABLE
+    assert "notes.txt" in says
+    assert says.count("\n") == 1
+
+
+def test_tokens_are_signed_as_the_option_says() -> None:
+    with started("--json", "--signing-algorithm", "RS256") as process:
+        url = json.loads(first_line(process))["convex_url"] + "/.well-known/jwks.json"
+        (key,) = requests.get(url, timeout=TIMEOUT_S).json()["keys"]
+        assert (key["kty"], key["alg"]) == ("RSA", "RS256")

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from firmware.stream.connection import CANCELS_MAX
 from firmware.stream.errors import CredentialError, PacketError
 from firmware.stream.messages import DropReason
+from firmware.stream.stream import WORDS_PER_TURN_MAX
 from tests.firmware.stream.gateway import (
     DIALECTS,
     Dialect,
@@ -429,6 +430,19 @@ async def test_words_are_told_with_their_turn(scene: Stage, dialect: Dialect) ->
 
 
 @in_every_dialect()
+async def test_flood_of_words_is_cut_off(scene: Stage, dialect: Dialect) -> None:
+    """Who keeps them shall not be filled up; the turn goes on."""
+    await ask(scene)
+    session = scene.gateway.sessions[0]
+    words = control("text_response", is_wrapped=dialect == "gateway", text="word")
+    await session.send(*[words] * (WORDS_PER_TURN_MAX + 9))
+    await session.reply(b"reply")
+    await scene.playback.until_end(1)
+    assert len(scene.words) == WORDS_PER_TURN_MAX
+    assert scene.stream.counters.messages_limited == 9
+
+
+@in_every_dialect()
 async def test_garbage_is_counted_and_changes_nothing(scene: Stage, dialect: Dialect) -> None:
     """The turn goes on around it."""
     await ask(scene)
@@ -517,6 +531,21 @@ async def test_toy_that_cannot_be_named_is_refused() -> None:
             scene.stream.set_toy("a b")
         await session.is_heard()
         assert len(scene.gateway.sessions) == 1
+
+
+@on_loop
+async def test_turn_that_waits_in_vain_gives_way_to_the_other_toy() -> None:
+    """The attempt was made as the old one."""
+    async with stage(token=None, open_timeout_ms=200) as scene:
+        scene.gateway.gate = asyncio.Event()
+        scene.stream.set_token("token")
+        await scene.bell.until(lambda: scene.gateway.attempts == 2)
+        scene.perform("open_stream", turn=1)
+        scene.stream.set_toy("toy-2")
+        await scene.loop.until("stream_failed", turn=1)
+        scene.gateway.gate.set()
+        await scene.loop.until("link_up")
+        assert scene.gateway.sessions[-1].headers["X-Toy-ID"] == "toy-2"
 
 
 @on_loop

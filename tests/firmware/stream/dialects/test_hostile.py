@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 import sys
 import tracemalloc
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,13 +20,18 @@ from firmware.stream.dialects.gateway import GatewayCodec
 from firmware.stream.dialects.seed import SeedCodec
 from firmware.stream.errors import SoundError
 from firmware.stream.messages import Dropped, DropReason, Incoming, ReplyEnd, ReplyPcm, ReplyWav
+from firmware.stream.settings import StreamSettings
+from firmware.stream.stream import Stream
+from firmware.stream.turn import Turn
 from firmware.stream.wav import Joiner
 from firmware.voice.playback import Playback
 from firmware.voice.settings import VoiceSettings
 from hardware.clock import Clock
 from hardware.sim.clock import run_virtual
 from hardware.sim.speaker import VirtualSpeaker
+from tests.firmware.stream.bell import Bell
 from tests.firmware.stream.gateway import wrapped
+from tests.firmware.stream.stage import Loop
 from tests.firmware.stream.waves import wav
 from tests.firmware.voice.rig import Posted
 
@@ -188,6 +195,70 @@ def test_binary_header_may_say_anything(  # noqa: PLR0913, PLR0917 - every field
             assert getattr(found, "sample_rate_hz", 16_000) in {16_000, 24_000, 48_000}
     if version != 1:
         assert judge(codec, header + payload) == Dropped(DropReason.BAD_HEADER, "version")
+
+
+AUDIO = st.builds(
+    lambda data, form, rate_hz, channels, tag, declared, is_final: wrapped(
+        wav(data, rate_hz, channels, tag=tag, declared=declared) if form == "wav" else data,
+        form,
+        sampleRate=rate_hz,
+        is_final=is_final,
+        sequence=0,
+    ),
+    st.binary(max_size=60),
+    st.sampled_from(["wav", "pcm16", "opus", "mp3"]),
+    st.sampled_from([0, 8_000, 16_000, 22_050, 48_000, 96_000]),
+    st.integers(0, 3),
+    st.sampled_from([1, 3]),
+    st.sampled_from([0, 1, 7, 60, 2**31, 2**32 - 1]),
+    st.booleans(),
+)
+"""Replies in the gateway dialect, playable or not."""
+
+PACKETS = st.builds(
+    lambda kind, flags, turn, payload: struct.pack(">BBHIII", 1, kind, flags, turn, 0, 0) + payload,
+    st.integers(1, 6),
+    st.sampled_from([0, 160, 240, 480, 481]),
+    st.integers(0, 3),
+    st.binary(max_size=60),
+)
+
+
+@pytest.mark.parametrize("make", CODECS)
+def test_nothing_escapes_into_the_loop_whatever_the_turn_is_doing(make: type[Codec]) -> None:
+    """From the wire through the stream to the ear: events that the machine knows, and no more."""
+    usual = (
+        AUDIO
+        if make is GatewayCodec
+        else AUDIO.map(lambda m: {**m, **m["payload"], **m["payload"]["metadata"]})
+    )
+    talk = messages(make).map(json.dumps) | usual.map(json.dumps) | PACKETS | ANY_TEXT
+
+    @given(st.lists(talk, max_size=12), st.booleans(), st.booleans())
+    def judged(sent: list[str | bytes], is_flushed: bool, is_replied: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
+        run_virtual(main(sent, Turn(2, 1, packets=1, is_flushed=is_flushed, is_replied=is_replied)))
+
+    async def main(sent: list[str | bytes], turn: Turn) -> None:
+        clock, loop, codec = Clock(), Loop(Bell()), make()
+
+        def make_speaker(source: Source) -> VirtualSpeaker:
+            return VirtualSpeaker(clock, source)
+
+        playback = Playback(VoiceSettings(), clock, loop.post, make_speaker)
+        playback.effects["speaker"](mode="reply", turn=2)
+        url = StreamSettings(url="ws://localhost/")
+        stream = Stream(url, "device", "toy", clock, loop.post, playback, Random(1))  # noqa: S311 - the same in every run
+        stream._turn = turn
+        for data in sent:
+            message = codec.receive(data)
+            if not isinstance(message, Dropped):
+                stream.link_received(message)
+        await asyncio.sleep(1)
+        await stream.close()
+        playback.close()
+        assert turn.is_flushed or "reply_began" not in loop.names
+
+    judged()
 
 
 HEADS = (
