@@ -78,10 +78,10 @@ class Lane:
         """Tell whether a record waits, or is remembered. Before `settle` it may not be found."""
         return record_id in self._waiting or record_id in self._remembered
 
-    def put(self, record: Record) -> None:
-        """Add a record that is not known yet."""
+    def put(self, record: Record, size: int) -> None:
+        """Add a record that is not known yet, of this size in bytes."""
         self._changes.put[record.record_id] = record
-        self._wait_in_line(record.record_id, len(record.encoded()))
+        self._wait_in_line(record.record_id, size)
         self._note_change()
 
     def store_audio(self, record_id: str, storage_id: str) -> None:
