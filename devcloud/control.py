@@ -1,10 +1,11 @@
 """The control and inspection API, for tests and for whoever looks on. JSON in, JSON out.
 
 ===========================  =======================================================================
-``GET  /_dev/turns``         the last turns: ``connection, transcript, reply, chunks, utterance_ms,
-                             first_packet_ms, reply_packets_sent, completed``
+``GET  /_dev/turns``         the last turns: what came over the stream, and what came of it
+                             (``devcloud.turns``)
 ``GET  /_dev/calls``         the last Convex calls: ``transport, kind, function, deviceId, outcome``
-``GET  /_dev/counters``      ``connections, connections_open, refused_upgrades, malformed_messages``
+``GET  /_dev/counters``      ``connections, connections_open, refused_upgrades, malformed_messages,
+                             outdated_messages, late_packets``
 ``GET  /_dev/configuration`` the toy's configuration
 ``PUT  /_dev/configuration`` merges an object into it (``devcloud.configuration``), and answers with
                              the new one; live queries see it
@@ -13,7 +14,8 @@
 ``POST /_dev/faults``        changes those that are named, and answers as GET does
 ===========================  =======================================================================
 
-``?toyId=`` names the toy where there are several. What cannot be is answered 400 with ``{"error":
+What is stored, and tokens, are in ``devcloud.data_control``. ``?toyId=`` names the toy; without it,
+it is the one that the only device carries. What cannot be is answered 400 with ``{"error":
 …}``. A page in a browser can reach loopback too: requests that name another host, or carry a body
 that is not declared as JSON, are refused.
 """
@@ -85,7 +87,7 @@ class ControlApi:
         return web.json_response(values.encode(configuration))
 
     async def _put_configuration(self, request: web.Request) -> web.Response:
-        changes = values.decode(await _body(request))
+        changes = values.decode(await json_body(request))
         assert isinstance(changes, Mapping)  # noqa: S101 - an object was sent
         configuration = self._deployment.configure(changes, request.query.get("toyId"))
         return web.json_response(values.encode(configuration))
@@ -94,7 +96,7 @@ class ControlApi:
         return web.json_response(self._faults.to_json())
 
     async def _post_faults(self, request: web.Request) -> web.Response:
-        self._faults.set(await _body(request))
+        self._faults.set(await json_body(request))
         return web.json_response(self._faults.to_json())
 
 
@@ -111,7 +113,12 @@ async def refuse_strangers(request: web.Request, handler: Handler) -> web.Stream
         return _error(str(error), status=400)
 
 
-async def _body(request: web.Request) -> JsonObject:
+async def json_body(request: web.Request) -> JsonObject:
+    """Read a request's body, one JSON object.
+
+    Raises:
+        MalformedMessageError: it is none, or is not declared as one.
+    """
     if request.content_type != "application/json":
         raise MalformedMessageError("the body must be application/json")
     return parse_object(await request.read())

@@ -7,13 +7,16 @@
     │   ├── SettingsError            a setting, a fault or a configuration that cannot be
     │   │   └── UnknownNameError     … because nothing has that name
     │   ├── MalformedMessageError    a message that its protocol does not allow
-    │   │   └── BadPacketError       audio that Opus cannot decode, or of the wrong length
+    │   │   ├── BadPacketError       audio that cannot be decoded, or of the wrong length
+    │   │   └── UnknownFrameError    … and whose rule for it is to drop it without an answer
     │   ├── ValueEncodingError       JSON that is no Convex value
     │   ├── TokenError               a token that is missing, forged, expired or for another use
+    │   ├── UploadError              an upload that is refused
     │   └── FunctionError            a Convex function refused the call
     │       └── ConvexError          … with data for the caller, as its protocol has it
     └── WorldError                   the world failed: the caller did nothing wrong
         ├── PortBusyError            somebody else listens on our port
+        ├── DataFileError            the file with the data cannot be used
         ├── MissingPartError         a program or library of the system is not installed
         ├── RecognitionError         the recogniser ended or did not answer in time
         └── SpeechError              the synthesiser ended badly or did not answer in time
@@ -55,6 +58,8 @@ class UnknownNameError(SettingsError):
         names = list(known)
         nearest = difflib.get_close_matches(name[:QUOTED_CHARS_MAX], names, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(names)}"
+        if not names:
+            hint = "there are none"
         super().__init__(f"{name[:QUOTED_CHARS_MAX]!r} is no {what}; {hint}")
 
 
@@ -63,7 +68,11 @@ class MalformedMessageError(MisuseError):
 
 
 class BadPacketError(MalformedMessageError):
-    """A packet that is no Opus, or does not hold one 20 ms frame."""
+    """Audio that is not in its format: no Opus, not one 20 ms frame, no WAV, half a sample."""
+
+
+class UnknownFrameError(MalformedMessageError):
+    """A binary message of a version, a kind or a length that nobody here knows."""
 
 
 class ValueEncodingError(MisuseError):
@@ -81,6 +90,18 @@ class TokenError(MisuseError):
         self.code = code
 
 
+class UploadError(MisuseError):
+    """An upload was refused.
+
+    ``status`` is the answer's, ``code`` the short word that Convex puts beside the text.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
 class FunctionError(MisuseError):
     """A Convex function refused the call; the text is what the caller gets to read."""
 
@@ -88,8 +109,8 @@ class FunctionError(MisuseError):
 class ConvexError(FunctionError):
     """An application error: ``data`` reaches the caller as ``ConvexError.data``."""
 
-    def __init__(self, data: dict[str, ConvexValue]) -> None:
-        super().__init__(f"Uncaught ConvexError: {data}")
+    def __init__(self, data: ConvexValue) -> None:
+        super().__init__(f"Uncaught ConvexError: {data!r}")
         self.data = data
 
 
@@ -99,6 +120,10 @@ class WorldError(DevcloudError):
 
 class PortBusyError(WorldError):
     """Somebody else listens on the port."""
+
+
+class DataFileError(WorldError):
+    """The file with the deployment's data cannot be used; the text names it."""
 
 
 class MissingPartError(WorldError):

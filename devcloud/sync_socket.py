@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from devcloud.sockets import Sockets
     from devcloud.tokens import Tokens
 
+MESSAGE_BYTES_MAX: Final = 20 << 20
+"""As much as a call over HTTP may have; a longer message closes its connection (1009)."""
+
 PING_INTERVAL_S: Final = 15.0
 """Clients take 30 s without a message for a dead server."""
 
@@ -40,9 +43,12 @@ class SyncSockets:
         return [web.get("/api/sync", self._serve), web.get("/api/{version}/sync", self._serve)]
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
-        socket = await self._sockets.accept(request)
+        socket = await self._sockets.accept(request, MESSAGE_BYTES_MAX)
         connection = _Connection(socket, SyncSession(self._functions, self._tokens))
-        with self._deployment.watching(connection.committed.set):
+        with (
+            self._deployment.watching(connection.committed.set),
+            self._tokens.watching(connection.committed.set),
+        ):
             updates = asyncio.create_task(connection.push_updates())
             try:
                 await connection.receive()

@@ -6,7 +6,8 @@ FirmwareError
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
     ├── JournalFileError      the journal's file
-    └── RecordStoreError      the records that wait for the cloud
+    ├── RecordStoreError      the records that wait for the cloud
+    └── AudioStoreError       stored speech
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class JournalFileError(StoreError):
 
 class RecordStoreError(StoreError):
     """The records that wait for the cloud cannot be read or written."""
+
+
+class AudioStoreError(StoreError):
+    """Speech cannot be stored, read or removed."""

@@ -78,7 +78,10 @@ def test_what_is_no_call_is_refused_with_400(cloud: RunningCloud, body: bytes) -
     assert (answer.status_code, answer.json()["code"]) == (400, "BadRequest")
 
 
-def test_a_body_that_is_too_large_is_refused_with_413(cloud: RunningCloud) -> None:
+def test_a_body_that_is_too_large_is_refused_with_413(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devcloud.http_api.BODY_BYTES_MAX", 1 << 20)
     answer = post(cloud, "/api/query", data=b"x" * (2 << 20))
     assert (answer.status_code, answer.json()["code"]) == (413, "RequestTooLarge")
 
@@ -93,3 +96,14 @@ def test_arguments_may_come_as_a_list(cloud: RunningCloud) -> None:
 def test_the_version_can_be_asked_for(cloud: RunningCloud) -> None:
     answer = requests.get(f"{cloud.cloud.convex_url}/version", timeout=TIMEOUT_S)
     assert answer.text == "devcloud"
+
+
+def test_the_lines_that_a_function_logs_are_sent_along(cloud: RunningCloud) -> None:
+    answer = post(cloud, "/api/action", json={"path": "dev:echo", "args": {"value": 1}})
+    assert answer.json() == {"status": "success", "value": 1.0, "logLines": ["[LOG] 'echo'"]}
+
+
+def test_a_convex_error_may_carry_a_text(cloud: RunningCloud) -> None:
+    with pytest.raises(ConvexError) as caught:
+        ConvexHttpClient(cloud.cloud.convex_url).mutation("dev:fail", {"data": "no"})
+    assert caught.value.data == "no"
