@@ -223,7 +223,11 @@ class Outbox:
 
     def forget_words(self) -> None:
         """Take what was said out of every conversation that waits; it returns at once."""
-        self._bulk.forget_words()
+        self._bulk.forget("words")
+
+    def forget_speech(self) -> None:
+        """Take out of them what refers to speech, on the card or at the cloud; likewise."""
+        self._bulk.forget("speech")
 
     async def audio_names(self) -> set[str]:
         """Return the names of the audio that goes with what waits. Raises RecordStoreError."""

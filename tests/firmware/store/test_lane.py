@@ -342,6 +342,36 @@ def test_bulk_is_saved_at_each_interval_and_at_the_end(tmp_path: Path) -> None:
     run_virtual(main())
 
 
+def test_what_refers_to_speech_is_taken_out_wherever_it_is(tmp_path: Path) -> None:
+    """Not yet uploaded or uploaded already, in memory or on disk; words stay."""
+
+    async def main() -> None:
+        async with opened(tmp_path) as outbox:
+            for name in ("a", "b", "c"):
+                outbox.put(
+                    "conversations:create",
+                    {"transcript": "hello"},
+                    urgent=False,
+                    record_id=name,
+                    audio=f"canary-{name}",
+                )
+                if name == "b":
+                    outbox.store_audio("bulk", "b", "canary-stored")
+                    await outbox.save()
+            outbox.store_audio("bulk", "a", "canary-stored")
+            outbox.forget_speech()
+            records = await outbox.head("bulk", 3)
+            assert {(record.audio, record.storage_id) for record in records} == {("", "")}
+            assert {record.arguments for record in records} == {'{"transcript":"hello"}'}
+            assert await outbox.audio_names() == set()
+            await outbox.settle("bulk")
+            assert await asyncio.to_thread(_files_with, tmp_path, b"canary") == []
+        async with opened(tmp_path, boot_id="boot-two") as outbox:
+            assert await outbox.head("bulk", 3) == records
+
+    run_virtual(main())
+
+
 def test_words_are_taken_out_of_what_is_in_memory_too(tmp_path: Path) -> None:
     """Before and after it is on disk, and for whoever asks in between."""
 
