@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from devcloud.errors import SettingsError, UnknownNameError
+from devcloud.network_faults import NetworkBoard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,10 +43,14 @@ class Faults:
 
 
 class FaultBoard:
-    """Where faults are set, read and counted."""
+    """Where faults are set, read and counted.
+
+    ``network`` has those of the network, which are set under that name and are rules of their own.
+    """
 
     def __init__(self) -> None:
         self.now = Faults()
+        self.network = NetworkBoard()
         self._struck: Counter[str] = Counter()
 
     def set(self, changes: Mapping[str, JsonValue]) -> None:
@@ -55,13 +60,17 @@ class FaultBoard:
             SettingsError: an unknown fault (the nearest known one is named), or a value that cannot
                 be; nothing was changed.
         """
-        for name, value in changes.items():
+        single = {name: value for name, value in changes.items() if name != "network"}
+        for name, value in single.items():
             if name not in _RULES:
-                raise UnknownNameError("fault", name, _RULES)
+                raise UnknownNameError("fault", name, [*_RULES, "network"])
             if not _RULES[name].allows(value):
                 raise SettingsError(f"{name}: must be {_RULES[name].wanted}")
+        network = self.network.check(changes["network"]) if "network" in changes else None
         # Checked above, field by field.
-        self.now = replace(self.now, **changes)  # type: ignore[arg-type]
+        self.now = replace(self.now, **single)  # type: ignore[arg-type]
+        if network is not None:
+            self.network.set(network)
 
     def struck(self, name: str) -> None:
         """Count that a fault was carried out."""
@@ -71,7 +80,11 @@ class FaultBoard:
         """Write them as the control API shows them: each fault, and how often each one struck."""
         return {
             **asdict(self.now),
-            "struck": {field.name: self._struck[field.name] for field in fields(Faults)},
+            "network": self.network.to_json(),
+            "struck": {
+                **{field.name: self._struck[field.name] for field in fields(Faults)},
+                "network": self.network.struck_to_json(),
+            },
         }
 
 

@@ -20,7 +20,7 @@ from firmware.cloud.credentials import Identity
 from firmware.cloud.toy_choice import ToyChoice
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
-from firmware.ports import PerformEffect, Performer
+from firmware.ports import PerformEffect, Performer, SpeechFormat
 from firmware.records import Records
 from firmware.settings import Settings
 from firmware.store.journal import JournalFile
@@ -37,6 +37,7 @@ from hardware.sim.board import SimBoard
 from hardware.sim.microphone import VirtualMicrophone
 from hardware.sim.speaker import VirtualSpeaker
 from hardware.speaker import Source
+from hardware.vault import Vault
 from states import fingerprint
 from states.derive import Situation
 from states.journal import FORMAT, Header
@@ -45,6 +46,8 @@ from states.machine import Core
 CLOSE_TIMEOUT_S: Final = 1.5
 """How long closing waits for what is far away."""
 JOURNAL: Final = "journal.jsonl"
+VAULT: Final = "vault"
+"""The folder of the vault's keys, in the data folder."""
 
 
 class Toy:
@@ -60,7 +63,7 @@ class Toy:
 
     Args:
         settings: The configuration.
-        secret: Gives the device's secret, or None for a device without identity.
+        vault: Keeps the device's secret and its keys; None for a device without identity.
         journal_path: Where steps are recorded; in the data folder if left out.
 
     Raises:
@@ -73,7 +76,7 @@ class Toy:
     def __init__(
         self,
         settings: Settings,
-        secret: Callable[[], str] | None,
+        vault: Vault | None,
         journal_path: Path | None = None,
     ) -> None:
         if settings.device.board != "sim":
@@ -94,13 +97,13 @@ class Toy:
         self.board = SimBoard(self._clock)
         self._lock = LockStore(self._data)
         self._records = Records(
-            self._lock, self.loop.post_from_thread, has_identity=secret is not None
+            self._lock, self.loop.post_from_thread, has_identity=vault is not None
         )
         self.playback = Playback(settings.voice, self._clock, self.loop.post, self._make_speaker)
         self.stream: Stream | None = None
         self.cloud: Cloud | None = None
-        if secret is not None:
-            self.stream, self.cloud = self._connect(settings, secret)
+        if vault is not None:
+            self.stream, self.cloud = self._connect(settings, vault)
         self.capture = Capture(
             settings.voice,
             self._clock,
@@ -114,7 +117,7 @@ class Toy:
             lambda _ms: self.loop.post("press"), lambda _ms: self.loop.post("release")
         )
 
-    def _connect(self, settings: Settings, secret: Callable[[], str]) -> tuple[Stream, Cloud]:
+    def _connect(self, settings: Settings, vault: Vault) -> tuple[Stream, Cloud]:
         device = settings.identity.device_id
         toy = ToyChoice(Note(self._data / TOY_FILE), settings.identity.toy_id)
         chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
@@ -123,7 +126,7 @@ class Toy:
         )
         cloud = Cloud(
             settings.cloud,
-            Identity(device, toy.id, secret),
+            Identity(device, toy.id, vault.secret),
             self._data,
             toy=toy,
             clock=self._clock,
@@ -133,6 +136,7 @@ class Toy:
             guardian_key=settings.identity.guardian_key,
             set_volume=self.playback.set_volume,
             on_tokens=[lambda tokens: stream.set_token(tokens.websocket)],
+            on_toy=[stream.set_toy],
             erasable={"the journal": self.journal.erase},
         )
         self.loop.observers.append(cloud.commands.after)
@@ -206,6 +210,8 @@ class Toy:
 
 class _Nowhere:
     """The uplink of a device without identity, which no turn ever reaches."""
+
+    speech_format: SpeechFormat = "opus"
 
     def send(self, packet: bytes, captured_ms: int) -> None:
         """Drop it."""

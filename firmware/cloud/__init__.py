@@ -16,4 +16,8 @@ How it is put together
     restart (``in_force``), a release may have to be signed (``guardian_key``), and the toy may
     become another one (``switching``, ``toy_choice``). What waits for the cloud is delivered in
     order (``delivery``, ``retrying``). ``cloud`` puts them together.
+
+    Records for the cloud are made by ``reports`` and ``conversations`` and wait in an outbox
+    (`firmware.store`). Stored speech goes before its conversation (``uploads``), on the same
+    session.
 """

@@ -20,14 +20,14 @@ from firmware.cloud.query import Query
 from firmware.cloud.settings import CloudSettings, checked_address
 from firmware.cloud.switching import CONFIGURATION as CONFIGURATION_FUNCTION
 from firmware.cloud.switching import Switching
-from firmware.cloud.values import UNAUTHENTICATED
+from firmware.cloud.values import TOKEN_REFUSALS
 from firmware.cloud.versions import ConfigurationVersions, OnConfiguration
 from firmware.erasure import Erase, Erasure
 from firmware.export import Export, Tell, Upload
 from firmware.store.note import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
     from random import Random
 
@@ -67,6 +67,7 @@ class Cloud:
         erasable: What removes data that others keep about a family, by its name.
         held: What tells, for an export, of data that others keep, by its name.
         upload: Stores an export that is too long for an answer; None where nobody can.
+        clock_is_set: Awaited before anything connects: see `Authentication`.
 
     Raises:
         AddressError: The settings' address cannot be used.
@@ -96,6 +97,7 @@ class Cloud:
         erasable: Mapping[str, Erase] = MappingProxyType({}),
         held: Mapping[str, Tell] = MappingProxyType({}),
         upload: Upload | None = None,
+        clock_is_set: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         address = checked_address(settings.url)
         self._device_id = identity.device_id
@@ -152,6 +154,7 @@ class Cloud:
             post=post,
             random=random,
             on_tokens=[*on_tokens, lambda tokens: self._live.use(tokens.convex)],
+            clock_is_set=clock_is_set,
         )
         self._polling = Polling(
             settings,
@@ -272,7 +275,7 @@ class Cloud:
     def _note_failure(self, what: str, code: str) -> None:
         """Take note that the cloud refused a query."""
         tokens = self.tokens
-        if code == UNAUTHENTICATED and tokens is not None:
+        if code in TOKEN_REFUSALS and tokens is not None:
             self.reject(tokens)
         else:
             _log.warning("the cloud refuses %s: %s", what, code or "it gave no code")

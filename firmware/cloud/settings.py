@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
 from firmware.cloud.errors import AddressError, SettingError
+from firmware.errors import PinError
 from firmware.setting import setting
+from firmware.tls import checked_pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +17,25 @@ class CloudSettings:
     """How the cloud is reached, and how patiently.
 
     Raises:
-        SettingError: A duration is not above 0, or a shortest one exceeds its longest.
+        SettingError: A duration is not above 0, a shortest one exceeds its longest, or something
+            that should be a pin is none.
     """
 
     url: str = setting("", "address of the Convex deployment; https, or http to this machine only")
     ca_file: str = setting(
         "", "file of certificate authorities to trust instead of the usual ones; empty: the usual"
     )
+    pins: str = setting(
+        "",
+        "keys that the server may have, as sha256/<base64>, separated by spaces; empty: any. "
+        "The live query's process knows no pins: there a ca_file of one's own does the same",
+    )
     connect_timeout_ms: int = setting(3_000, "longest wait for a connection", unit="ms")
     read_timeout_ms: int = setting(8_000, "longest silence in an answer", unit="ms")
     call_deadline_ms: int = setting(15_000, "longest time for a call in all", unit="ms")
+    upload_deadline_ms: int = setting(
+        60_000, "longest time for an upload of speech in all", unit="ms"
+    )
     retry_delay_ms_min: int = setting(
         1_000, "upper bound of the first wait after a failure; it doubles", unit="ms"
     )
@@ -47,6 +58,10 @@ class CloudSettings:
     )
 
     def __post_init__(self) -> None:
+        try:
+            checked_pins(self.pins)
+        except PinError as error:
+            raise SettingError("pins", str(error)) from None
         for field in fields(self):
             if field.name.endswith("_ms") or "_ms_" in field.name:
                 duration_ms = getattr(self, field.name)
@@ -81,13 +96,14 @@ def checked_address(url: str) -> str:
         raise AddressError("url", f"{url!r} is not an address: it must be https://host")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise AddressError("url", f"{url!r} goes on after the host: remove what follows it")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise AddressError("url", f"{url!r} must be https; http may only go to this machine")
     shown_host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown_host}" + ("" if port is None else f":{port}")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host of an address is this machine."""
     if host == "localhost":
         return True
     try:

@@ -30,6 +30,14 @@ def test_how_often_a_fault_struck_is_counted() -> None:
         "no_reply": 2,
         "reply_delay_ms": 0,
         "refuse_auth": 0,
+        "network": {
+            "latency": 0,
+            "loss": 0,
+            "cut": 0,
+            "half_open": 0,
+            "accept_and_stall": 0,
+            "refuse": 0,
+        },
     }
 
 

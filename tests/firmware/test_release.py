@@ -20,6 +20,7 @@ from devcloud.settings import Settings as CloudSettings
 from firmware.app import Toy
 from firmware.settings import Settings
 from firmware.store.lock import LockStore
+from hardware.sim.vault import VirtualVault
 from simulator.watch import Watch, arrives_at
 from states.journal import read
 from tests.firmware.composed import settings
@@ -73,7 +74,7 @@ class Guarded:
 async def locked(of: Settings) -> AsyncIterator[Guarded]:
     """Run a toy whose lock record says that it is locked."""
     LockStore(Path(of.device.data_dir)).write("yesterday", "lock", 0, "lock")
-    guarded = Guarded(Toy(of, lambda: SECRET))
+    guarded = Guarded(Toy(of, VirtualVault(SECRET)))
     guarded.toy.start()
     try:
         await guarded.arrives_at("safety_lockout.lock")
