@@ -15,8 +15,9 @@ from typing import Final
 
 from firmware import version
 from firmware.body import Body
-from firmware.cloud.cloud import Cloud
+from firmware.cloud.cloud import CONFIGURATION_FILE, TOY_FILE, Cloud
 from firmware.cloud.credentials import Identity
+from firmware.cloud.toy_choice import ToyChoice
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
 from firmware.ports import PerformEffect, Performer, SpeechFormat
@@ -24,8 +25,9 @@ from firmware.records import Records
 from firmware.settings import Settings
 from firmware.store.journal import JournalFile
 from firmware.store.lock import LockStore
+from firmware.store.note import Note
 from firmware.stream.stream import Stream
-from firmware.unbuilt import Unbuilt
+from firmware.unbuilt import Unbuilt, Undelivered
 from firmware.voice.capture import Capture
 from firmware.voice.offline import OfflineAnswers
 from firmware.voice.playback import Playback
@@ -44,7 +46,6 @@ from states.machine import Core
 CLOSE_TIMEOUT_S: Final = 1.5
 """How long closing waits for what is far away."""
 JOURNAL: Final = "journal.jsonl"
-CONFIGURATION: Final = "configuration.json"
 VAULT: Final = "vault"
 """The folder of the vault's keys, in the data folder."""
 
@@ -117,20 +118,27 @@ class Toy:
         )
 
     def _connect(self, settings: Settings, vault: Vault) -> tuple[Stream, Cloud]:
-        device, toy = settings.identity.device_id, settings.identity.toy_id
+        device = settings.identity.device_id
+        toy = ToyChoice(Note(self._data / TOY_FILE), settings.identity.toy_id)
         chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
         stream = Stream(
-            settings.stream, device, toy, self._clock, self.loop.post, self.playback, chance
+            settings.stream, device, toy.id, self._clock, self.loop.post, self.playback, chance
         )
         cloud = Cloud(
             settings.cloud,
-            Identity(device, toy, vault.secret),
-            self._data / CONFIGURATION,
+            Identity(device, toy.id, vault.secret),
+            self._data,
+            toy=toy,
             clock=self._clock,
             post=self.loop.post,
+            outlet=Undelivered(),
             random=chance,
+            guardian_key=settings.identity.guardian_key,
+            set_volume=self.playback.set_volume,
             on_tokens=[lambda tokens: stream.set_token(tokens.websocket)],
+            erasable={"the journal": self.journal.erase},
         )
+        self.loop.observers.append(cloud.commands.after)
         return stream, cloud
 
     def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:
@@ -152,7 +160,7 @@ class Toy:
         if self.cloud is not None:
             yield self.cloud
         yield OfflineAnswers(self.loop.post)
-        yield Unbuilt(self.loop.post)
+        yield Unbuilt(self.cloud.commands.acknowledge if self.cloud is not None else None)
         yield _Ending(self.stopped)
 
     def start(self) -> None:
@@ -173,7 +181,7 @@ class Toy:
         """Make the data folder where there is none; its lock record is the first thing in it."""
         try:
             self._data.mkdir(parents=True, exist_ok=True)
-            is_new = not any((self._data / name).exists() for name in (JOURNAL, CONFIGURATION))
+            is_new = not any((self._data / name).exists() for name in (JOURNAL, CONFIGURATION_FILE))
         except OSError as error:
             raise StoreError(
                 f"device.data_dir {self._data}: cannot be used: {error.strerror}; "

@@ -7,6 +7,7 @@ FirmwareError
 ├── WrongPinError         a server's key is none of those that are pinned
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
+    ├── NoteError             a note: a few facts that outlive a restart
     ├── JournalFileError      the journal's file
     ├── RecordStoreError      the records that wait for the cloud
     └── AudioStoreError       stored speech
@@ -47,6 +48,10 @@ class StoreError(FirmwareError):
 
 class LockStoreError(StoreError):
     """The lock record cannot be written."""
+
+
+class NoteError(StoreError):
+    """A note cannot be read or written."""
 
 
 class JournalFileError(StoreError):

@@ -92,6 +92,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _vault(settings: Settings) -> Vault | None:
     """Return the vault, whose secret can be read, or None for a toy that waits to be set up."""
     identity = asdict(settings.identity)
+    del identity["guardian_key"]  # not every guardian has one
     if not any(identity.values()):
         return None
     for key, value in identity.items():

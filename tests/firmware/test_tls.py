@@ -20,7 +20,8 @@ from cryptography import x509
 from websockets.exceptions import InvalidHandshake
 
 from firmware.cloud.errors import CloudFaultError, NetworkError, ServerError
-from firmware.cloud.live import LiveQuery, Query
+from firmware.cloud.live import LiveQueries
+from firmware.cloud.query import Query
 from firmware.cloud.session import Session
 from firmware.cloud.settings import CloudSettings
 from firmware.errors import PinError, WrongPinError
@@ -124,14 +125,12 @@ async def knock(client: str, port: int, ca_file: str, pins: str = "") -> None:
 async def watched_child(ear: Ear, ca_file: str, times: int = 1) -> Visit:
     """Have the live query's process knock so many times, and return the last visit."""
     cloud = CloudSettings(url=f"https://localhost:{ear.port}", ca_file=ca_file)
-    live = LiveQuery(
+    live = LiveQueries(
         cloud,
         cloud.url,
-        Query("a:b", {}),
+        [Query("a:b", {}, lambda _: None, lambda _: None)],
         clock=Clock(),
         random=Random(1),  # noqa: S311 - waits
-        on_value=lambda _: None,
-        on_failed=lambda _: None,
     )
     live.use(CONVEX_TOKEN)
     try:
