@@ -164,11 +164,12 @@ def test_two_clips_give_two_transcripts_and_two_replies(whole: Shown) -> None:
 
 
 def test_the_second_turn_interrupts_the_first(whole: Shown) -> None:
-    """By a press in the middle of the reply."""
+    """By a press in the middle of the reply, over the same connection: the dialect has cancels."""
     first, second = whole.summary["turns"]
     assert (first["outcome"], first["interrupted"]) == ("interrupted", True)
     assert (second["begun_by"], second["outcome"]) == ("barge-in", "answered")
-    assert whole.summary["stream"]["connections_fenced"] == 1
+    stream = whole.summary["stream"]
+    assert (stream["turns_cancelled"], stream["connections_fenced"]) == (1, 0)
 
 
 def test_states_latencies_and_bytes_are_in_the_summary(whole: Shown) -> None:
