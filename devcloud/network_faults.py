@@ -9,7 +9,8 @@ none. A rule names whom it strikes and what it does; the strictest of several wi
                             with TLS, and for ``refuse``.
 ``direction``               ``both`` (if left out), ``up`` (to the cloud) or ``down``
 ``connections``             ``all`` (if left out), ``new`` or ``established`` when the rule was set
-``latency_ms, jitter_ms``   bytes pass that much later, and up to ``jitter_ms`` more; in order
+``latency_ms, jitter_ms``   bytes pass that much later, and up to ``jitter_ms`` more; in order.
+                            Connecting itself takes no time: the kernel does that
 ``loss_percent``            how many of the segments (1,448 bytes) get lost. Over TCP the receiver
                             sees no loss but the time until it is sent again: 200 ms, doubled each
                             time that the same segment is lost again; all that follows waits too

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 from contextlib import AsyncExitStack
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
@@ -31,6 +33,7 @@ from devcloud.speech import Speaker
 from devcloud.stream_control import StreamControl
 from devcloud.stream_options import StreamOptions, StreamOptionsBoard
 from devcloud.sync_socket import SyncSockets
+from devcloud.tls import Authority, Leaf
 from devcloud.tokens import Tokens
 from devcloud.turns import TurnLog
 from devcloud.upload_api import UploadApi
@@ -56,6 +59,7 @@ class DevelopmentCloud:
     the control API shows, for those who are in the same process.
 
     Raises, on entering:
+        SettingsError: the authority's folder cannot be used.
         PortBusyError: somebody else listens on the port.
         MissingPartError: espeak-ng or libopus is not installed.
         RecognitionError: the recogniser's process cannot be started.
@@ -74,18 +78,25 @@ class DevelopmentCloud:
         self.stream_options = StreamOptionsBoard(StreamOptions(binary=seed.binary))
         self.late_audio = LateAudio()
         self.recogniser = Recogniser()
+        self.ca_file: Path | None = None
+        self._leaf: Leaf | None = None
         self._running = AsyncExitStack()
         self._authority = self._control_authority = ""
 
     @property
     def convex_url(self) -> str:
         """Where the Convex clients connect."""
-        return f"http://{self._authority}"
+        return f"http{self._s}://{self._authority}"
 
     @property
     def stream_url(self) -> str:
         """Where the audio stream connects."""
-        return f"ws://{self._authority}{gateway.PATH}"
+        return f"ws{self._s}://{self._authority}{gateway.PATH}"
+
+    @property
+    def spki_pin(self) -> str | None:
+        """The pin of the certificate, with TLS; ``ca_file`` is the authority to trust."""
+        return self._leaf.spki_pin if self._leaf else None
 
     @property
     def control_url(self) -> str:
@@ -95,9 +106,15 @@ class DevelopmentCloud:
         """
         return f"http://{self._control_authority}{PREFIX}"
 
+    @property
+    def _s(self) -> str:
+        return "s" if self.settings.tls else ""
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as started:
             started.callback(self.deployment.close)
+            if self.settings.tls:
+                self._certify(started)
             opus.load()
             speaker = Speaker()
             # Closed after the connections, for an utterance would start it again.
@@ -124,12 +141,20 @@ class DevelopmentCloud:
     ) -> None:
         await self._running.aclose()
 
+    def _certify(self, started: AsyncExitStack) -> None:
+        folder = self.settings.authority or Path(
+            started.enter_context(TemporaryDirectory(prefix="pommai-authority-"))
+        )
+        authority = Authority(folder)
+        self.ca_file, self._leaf = authority.ca_file, authority.issue()
+
     async def _serve(self, application: web.Application, started: AsyncExitStack) -> None:
         """Serve an application behind the port."""
         runner = _runner(application)
         await runner.setup()
         assert runner.server  # noqa: S101 - it is set up
-        relay = Relay(self.faults.network, runner.server, None, Random())  # noqa: S311 - no secret
+        tls = self._leaf.context() if self._leaf else None
+        relay = Relay(self.faults.network, runner.server, tls, Random())  # noqa: S311 - no secret
         # Closed after the connections that it carries.
         started.push_async_callback(relay.close)
         started.push_async_callback(runner.cleanup)

@@ -104,10 +104,11 @@ class Conversations:
         recorder: Keeps the present turn's speech.
         store: Keeps speech until the cloud has it.
         clock: Whose time.
-        forget_words: Takes the words out of records that still wait.
+        forget_words: Takes the words out of conversations that still wait for the cloud.
+        forget_speech: Takes out of them what refers to speech, on the card or at the cloud.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         outlet: Outlet,
         recorder: Recorder,
@@ -115,6 +116,7 @@ class Conversations:
         *,
         clock: Clock,
         forget_words: Callable[[], None],
+        forget_speech: Callable[[], None],
     ) -> None:
         self.speech_lost = 0
         """Recordings that could not be stored; their conversations went without."""
@@ -125,6 +127,7 @@ class Conversations:
         self._store = store
         self._clock = clock
         self._forget_words = forget_words
+        self._forget_speech = forget_speech
         self._consent: Consent | None = None
         self._turn: _Turn | None = None
         self._waiting: deque[_Ended] = deque()
@@ -166,6 +169,7 @@ class Conversations:
         self._recorder.allow(may_keep=now.store_audio)
         # The first configuration after a start may be the one that a power cut kept from acting.
         if not now.store_audio and (before is None or before.store_audio):
+            self._forget_speech()
             self._must_erase = True
             self._work()
         if not now.store_transcripts and (before is None or before.store_transcripts):
@@ -189,6 +193,7 @@ class Conversations:
         self._turn = None
         self._waiting.clear()
         self._forget_words()
+        self._forget_speech()
         self._must_erase = True
         self._work()
         if self._working is not None:

@@ -64,10 +64,16 @@ class BulkStore:
         """Make the changes, which are not saved yet: see `RecordStore`."""
         self._is_dirty = True
         self._database.apply(changes)
+        if changes.forgotten:
+            self._save_whole()
 
     def read(self, record_ids: tuple[str, ...]) -> dict[str, Record]:
         """Return those of the records that can be read: see `RecordStore`."""
         return self._database.read(record_ids)
+
+    def audio_names(self) -> set[str]:
+        """Return the names of the audio that goes with what waits: see `RecordStore`."""
+        return self._database.audio_names()
 
     def save(self) -> None:
         """Append to the log what has changed, if anything has: see `RecordStore`."""
@@ -76,7 +82,7 @@ class BulkStore:
         waiting = self._database.storage_ids()
         operations = list(self._since_saved(waiting))
         if operations:
-            self._write(operations, tuple(waiting))
+            self._write(operations)
         self._logged = waiting
         self._is_dirty = False
 
@@ -105,9 +111,15 @@ class BulkStore:
             ("done", record_id) for record_id in logged if record_id not in waiting
         ]
 
-    def _write(self, operations: list[Operation], waiting: tuple[str, ...]) -> None:
+    def _write(self, operations: list[Operation]) -> None:
         log_bytes_max = max(LOG_BYTES_MIN, LOG_SHARE_MAX * self._database.bytes_waiting())
         if self._saved.bytes <= log_bytes_max:
             self._saved.append(operations)
         else:
-            self._saved.replace(self._database.read(waiting).values())
+            self._save_whole()
+
+    def _save_whole(self) -> None:
+        """Write the log anew, with what waits and nothing of what is gone."""
+        waiting = self._database.storage_ids()
+        self._saved.replace(self._database.read(tuple(waiting)).values())
+        self._logged = waiting

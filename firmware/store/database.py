@@ -11,13 +11,13 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
 from firmware.errors import RecordStoreError
 from firmware.store.changes import Changes, Found
-from firmware.store.record import Record
+from firmware.store.record import CONVERSATION_FUNCTION, Private, Record
 
 SCHEMA_VERSION: Final = 1
 REMEMBERED_MAX: Final = 4_096
@@ -113,6 +113,8 @@ class RecordDatabase:
                 "(SELECT 1 FROM done WHERE record_id = ?1)",
                 [_row(record) for record in changes.put.values()],
             )
+            if changes.forgotten:
+                _take_out(changes.forgotten, database)
             database.executemany(
                 "UPDATE waiting SET storage_id = ? WHERE record_id = ?",
                 [(storage_id, record_id) for record_id, storage_id in changes.stored.items()],
@@ -130,6 +132,8 @@ class RecordDatabase:
                     f"DELETE FROM {table} WHERE place <= "  # noqa: S608 - names of our own
                     f"(SELECT max(place) FROM {table}) - {rows_max}"
                 )
+        if changes.forgotten:
+            self._clear_wal()
 
     def read(self, record_ids: tuple[str, ...]) -> dict[str, Record]:
         """Return those of the records that can be read: see `RecordStore`."""
@@ -164,6 +168,14 @@ class RecordDatabase:
             )
             return int(size)
 
+    def audio_names(self) -> set[str]:
+        """Return the names of the audio that goes with what waits: see `RecordStore`."""
+        with self._world():
+            rows = self._open_database().execute(
+                "SELECT json_extract(body, '$.audio') FROM waiting"
+            )
+            return {name for (name,) in rows if name}
+
     def save(self) -> None:
         """Do nothing: a commit is as safe as this can make it."""
 
@@ -174,7 +186,7 @@ class RecordDatabase:
                 database.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
         with self._world():
             self._open_database().execute("VACUUM")
-            self._open_database().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._clear_wal()
 
     def close(self) -> None:
         """Close the database: see `RecordStore`."""
@@ -182,6 +194,11 @@ class RecordDatabase:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+    def _clear_wal(self) -> None:
+        """Have nothing of what was removed stay in the write-ahead log."""
+        with self._world():
+            self._open_database().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _connect(self) -> sqlite3.Connection:
         """Return a connection to a database that is whole and ours. Raises _DamagedError."""
@@ -320,6 +337,25 @@ def _boot_id(database: sqlite3.Connection) -> str:
 
 def _is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE in _DAMAGE
+
+
+def _take_out(private: Collection[Private], database: sqlite3.Connection) -> None:
+    """Take something out of every conversation; of those set aside nothing is kept."""
+    rows = database.execute(
+        "SELECT place, body, storage_id FROM waiting WHERE json_extract(body, '$.function') = ?",
+        (CONVERSATION_FUNCTION,),
+    ).fetchall()
+    for place, body, storage_id in rows:
+        record = _record(body, storage_id)
+        if record is not None:
+            less = record.without(private)
+            database.execute(
+                "UPDATE waiting SET body = ?, storage_id = ? WHERE place = ?",
+                (less.encoded(), less.storage_id, place),
+            )
+    database.execute(
+        "DELETE FROM aside WHERE json_extract(body, '$.function') = ?", (CONVERSATION_FUNCTION,)
+    )
 
 
 def _row(record: Record) -> tuple[str, int, str, str]:

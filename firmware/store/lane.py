@@ -14,7 +14,7 @@ from firmware.cloud.workers import Workers
 from firmware.errors import RecordStoreError
 from firmware.store.changes import Changes, Found, RecordStore
 from firmware.store.database import REMEMBERED_MAX
-from firmware.store.record import Record
+from firmware.store.record import Private, Record
 
 WORK_WAITING_MAX: Final = 16
 UNREADABLE: Final = "UNREADABLE"
@@ -62,6 +62,8 @@ class Lane:
         self._has_work = asyncio.Event()
         self._at_rest = asyncio.Event()
         self._has_records = asyncio.Event()
+        self._has_none = asyncio.Event()
+        self._has_none.set()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -76,15 +78,20 @@ class Lane:
         """Tell whether a record waits, or is remembered. Before `settle` it may not be found."""
         return record_id in self._waiting or record_id in self._remembered
 
-    def put(self, record: Record) -> None:
-        """Add a record that is not known yet."""
+    def put(self, record: Record, size: int) -> None:
+        """Add a record that is not known yet, of this size in bytes."""
         self._changes.put[record.record_id] = record
-        self._wait_in_line(record.record_id, len(record.encoded()))
+        self._wait_in_line(record.record_id, size)
         self._note_change()
 
     def store_audio(self, record_id: str, storage_id: str) -> None:
         """Keep with a record what the cloud calls its audio."""
         self._changes.stored[record_id] = storage_id
+        self._note_change()
+
+    def forget(self, private: Private) -> None:
+        """Take something out of every conversation that waits."""
+        self._changes.forget(private)
         self._note_change()
 
     def finish(self, record_ids: Iterable[str]) -> None:
@@ -109,6 +116,10 @@ class Lane:
         """Wait until a record waits."""
         await self._has_records.wait()
 
+    async def emptied(self) -> None:
+        """Wait until none does."""
+        await self._has_none.wait()
+
     async def settle(self) -> bool:
         """Wait until all that was put is on disk; tell whether it is. A failing disk says no."""
         await self._at_rest.wait()
@@ -129,20 +140,21 @@ class Lane:
             except (RecordStoreError, BacklogError) as error:
                 self._note_failure(error)
                 in_memory = (records[item] for item in self._waiting if item in records)
-                return list(islice(in_memory, count))
+                return [self._as_changed(record) for record in islice(in_memory, count)]
             for record_id in on_disk:
                 if record_id not in records and record_id in self._waiting:
                     _log.error("the record %s cannot be read: it is set aside", record_id)
                     self.set_aside(record_id, UNREADABLE)
             found = [records[record_id] for record_id in wanted if record_id in self._waiting]
             if found:
-                return [
-                    record.with_storage_id(
-                        self._changes.stored.get(record.record_id, record.storage_id)
-                    )
-                    for record in found
-                ]
+                return [self._as_changed(record) for record in found]
         return []
+
+    async def audio_names(self) -> set[str]:
+        """Return the names of the audio that goes with what waits. Raises RecordStoreError."""
+        await self.settle()
+        in_memory = {record.audio for record in self._unwritten().values() if record.audio}
+        return in_memory | await self._on_worker(self._store.audio_names)
 
     async def save(self) -> None:
         """Make what is there survive a power cut, as far as the disk goes along."""
@@ -159,7 +171,7 @@ class Lane:
         self._waiting.clear()
         self._remembered.clear()
         self.bytes = 0
-        self._has_records.clear()
+        self._note_length()
         try:
             await self._on_worker(self._store.erase)
         except RecordStoreError as error:
@@ -219,8 +231,7 @@ class Lane:
                 self._drop_put(record_id)
             elif record_id not in self._waiting and record_id not in gone:
                 self._wait_in_line(record_id, in_memory[record_id])
-        if not self._waiting:
-            self._has_records.clear()
+        self._note_length()
         self._is_open = True
         self._on_found(found)
 
@@ -228,21 +239,36 @@ class Lane:
         for changes in (self._under_way, self._changes):
             changes.put.pop(record_id, None)
 
+    def _as_changed(self, record: Record) -> Record:
+        """Return a record as it is after changes that are not on disk yet."""
+        for changes in (self._under_way, self._changes):
+            record = record.without(changes.forgotten)
+            storage_id = changes.stored.get(record.record_id, record.storage_id)
+            record = record.with_storage_id(storage_id)
+        return record
+
     def _unwritten(self) -> dict[str, Record]:
         return {**self._under_way.put, **self._changes.put}
 
     def _wait_in_line(self, record_id: str, size: int) -> None:
         self._waiting[record_id] = size
         self.bytes += size
-        self._has_records.set()
+        self._note_length()
 
     def _leave(self, record_id: str) -> None:
         self.bytes -= self._waiting.pop(record_id, 0)
-        if not self._waiting:
-            self._has_records.clear()
+        self._note_length()
         self._remembered[record_id] = None
         if len(self._remembered) > REMEMBERED_MAX:
             del self._remembered[next(iter(self._remembered))]
+
+    def _note_length(self) -> None:
+        if self._waiting:
+            self._has_records.set()
+            self._has_none.clear()
+        else:
+            self._has_records.clear()
+            self._has_none.set()
 
     def _note_change(self) -> None:
         if not self._is_failing:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Final, get_type_hints
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Final, Literal, get_type_hints
 
 RECORD_ID_CHARS_MAX: Final = 128
 ADDED: Final = frozenset({"deviceId", "toyId", "recordId", "timestamp", "clockSet", "ageMs"})
@@ -17,6 +17,11 @@ LOCK_REPORTS: Final = frozenset({"emergency_stop", "safety_violation", "locked_a
 REPORT_FUNCTION: Final = "guardian:reportEvent"
 METRICS_FUNCTION: Final = "metrics:record"
 LOG_FUNCTION: Final = "logs:create"
+CONVERSATION_FUNCTION: Final = "conversations:create"
+WORDS: Final = ("transcript", "replyText")
+"""Arguments of a conversation that hold what was said."""
+Private = Literal["words", "speech"]
+"""What a guardian may not, or no longer, want to be kept of a conversation."""
 ACKNOWLEDGE_FUNCTION: Final = "devices:ackCommand"
 
 _ID: Final = re.compile(rf"[\x21-\x7e]{{1,{RECORD_ID_CHARS_MAX}}}")
@@ -69,6 +74,19 @@ class Record:
         """Return the record of audio that was uploaded."""
         return self if storage_id == self.storage_id else replace(self, storage_id=storage_id)
 
+    def without(self, private: Collection[Private]) -> Record:
+        """Return a conversation as it is where this of it must not be kept; others as they are."""
+        if self.function != CONVERSATION_FUNCTION:
+            return self
+        record = self
+        if "speech" in private:
+            record = replace(record, audio="", storage_id="")
+        if "words" in private:
+            arguments = json.loads(record.arguments)
+            arguments |= dict.fromkeys(arguments.keys() & set(WORDS))
+            record = replace(record, arguments=json.dumps(arguments, separators=(",", ":")))
+        return record
+
     @classmethod
     def decode(cls, text: str) -> Record | None:
         """Return the record in ``text``, or None if it is not one."""
@@ -110,5 +128,9 @@ def checked_id(record_id: str) -> str:
 
 
 def _has_its_types(value: Record | Stamp) -> bool:
-    hints = get_type_hints(type(value))
-    return all(type(getattr(value, item.name)) is hints[item.name] for item in fields(value))
+    types = _RECORD_TYPES if isinstance(value, Record) else _STAMP_TYPES
+    return all(type(getattr(value, name)) is wanted for name, wanted in types.items())
+
+
+_STAMP_TYPES: Final = get_type_hints(Stamp)
+_RECORD_TYPES: Final = get_type_hints(Record)

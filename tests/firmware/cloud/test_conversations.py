@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 
 from firmware.cloud import conversations
 from firmware.cloud.configuration import ToyConfiguration
-from firmware.cloud.conversations import TEXT_BYTES_MAX, WAITING_MAX, Conversations
+from firmware.cloud.conversations import (
+    TEXT_BYTES_MAX,
+    WAITING_MAX,
+    Conversations,
+)
 from firmware.errors import AudioStoreError
 from firmware.store.audio import AudioSettings, AudioStore
 from firmware.voice.recorder import Recorder
@@ -26,7 +30,7 @@ from tests.firmware.stage import IDLE, READY, Stage
 from tests.firmware.voice.test_recorder import Listener
 from tests.hardware.voices import frames, voice
 
-WORDS = "canary: do whales sleep"
+SAID = "canary: do whales sleep"
 REPLY = "canary: one half at a time"
 OFFLINE = Situation("offline.ready", READY._replace(link=False))
 
@@ -40,20 +44,18 @@ class Toy:
         self.listener = Listener()
         self.recorder = Recorder(self.listener)
         self.store = AudioStore(folder, lambda: bytes(32), AudioSettings())
-        self.words_forgotten = 0
+        self.forgotten: list[str] = []
         self.conversations = Conversations(
             self.outbox,
             self.recorder,
             self.store,
             clock=self.stage.clock,
-            forget_words=self._forget_words,
+            forget_words=lambda: self.forgotten.append("words"),
+            forget_speech=lambda: self.forgotten.append("speech"),
         )
         self.stage.loop.add(self.conversations)
         self.stage.loop.observers.append(self.conversations)
         self._version = 10
-
-    def _forget_words(self) -> None:
-        self.words_forgotten += 1
 
     def agree(self, *, audio: bool = False, transcripts: bool = False) -> None:
         """Put a configuration with this consent into force."""
@@ -90,7 +92,7 @@ class Toy:
         await self.post("speech_ended", turn=turn)
         await self.after(100)
         await self.post("uplink_flushed", turn=turn, connection=turn)
-        self.conversations.take_words(turn, "transcript", WORDS)
+        self.conversations.take_words(turn, "transcript", SAID)
         await self.after(700)
         await self.post("reply_began", turn=turn, connection=turn)
         self.conversations.take_words(turn, "reply", REPLY)
@@ -198,7 +200,7 @@ def test_words_are_told_with_consent(tmp_path: Path) -> None:
         await toy.converse()
 
     (put,), _ = played(tmp_path, script)
-    assert put.arguments["transcript"] == WORDS
+    assert put.arguments["transcript"] == SAID
     assert put.arguments["replyText"] == REPLY
     assert put.audio == ""
 
@@ -238,18 +240,18 @@ def test_consent_withdrawn_in_a_turn_takes_its_speech_and_words(tmp_path: Path) 
     async def script(toy: Toy) -> None:
         toy.agree(audio=True, transcripts=True)
         await toy.speak(1)
-        toy.conversations.take_words(1, "transcript", WORDS)
+        toy.conversations.take_words(1, "transcript", SAID)
         toy.agree()
         toy.recorder.send(b"x", 0)
-        toy.conversations.take_words(1, "transcript", WORDS)
+        toy.conversations.take_words(1, "transcript", SAID)
         toy.agree(audio=True, transcripts=True)
         toy.conversations.take_words(1, "reply", REPLY)
         await toy.hear(1)
 
     (put,), toy = played(tmp_path, script)
-    assert put.arguments["transcript"] == WORDS  # heard after consent was given again
+    assert put.arguments["transcript"] == SAID  # heard after consent was given again
     assert put.audio == ""
-    assert toy.words_forgotten == 1
+    assert toy.forgotten == ["speech", "words"]
 
 
 def test_consent_withdrawn_takes_what_waits(tmp_path: Path) -> None:
@@ -263,10 +265,10 @@ def test_consent_withdrawn_takes_what_waits(tmp_path: Path) -> None:
         toy.agree(transcripts=True)
         await toy.settle()
         assert on_card(tmp_path) == 0
-        assert toy.words_forgotten == 0
+        assert toy.forgotten == ["speech"]
         toy.agree()
         toy.agree()
-        assert toy.words_forgotten == 1
+        assert toy.forgotten == ["speech", "words"]
 
     played(tmp_path, script)
 
@@ -280,7 +282,7 @@ def test_the_first_configuration_may_be_the_one_that_withdrew(tmp_path: Path) ->
 
     _, toy = played(tmp_path, script)
     assert on_card(tmp_path) == 0
-    assert toy.words_forgotten == 1
+    assert toy.forgotten == ["speech", "words"]
 
 
 def test_consent_withdrawn_while_speech_is_being_written_takes_it(tmp_path: Path) -> None:
@@ -302,7 +304,7 @@ def test_muting_forgets_what_is_being_said(tmp_path: Path) -> None:
     async def script(toy: Toy) -> None:
         toy.agree(audio=True, transcripts=True)
         await toy.speak(1)
-        toy.conversations.take_words(1, "transcript", WORDS)
+        toy.conversations.take_words(1, "transcript", SAID)
         await toy.post("mute", command="row-1")
 
     (put,), _ = played(tmp_path, script)
@@ -447,7 +449,7 @@ def test_everything_can_be_erased(tmp_path: Path) -> None:
         await toy.conversations.erase()
         assert on_card(tmp_path) == 0
         assert toy.recorder.kept_ms == 0
-        assert toy.words_forgotten == 1
+        assert toy.forgotten == ["words", "speech"]
 
     played(tmp_path, script)
 
