@@ -11,6 +11,7 @@ import pytest
 
 from firmware.app import Toy
 from firmware.stream.counters import Counters
+from hardware.sim.vault import VirtualVault
 from simulator.cloud_process import CloudProcess
 from simulator.conversation import Clip, Conversation
 from simulator.demo import CLIPS, CLIPS_DIR, _settings
@@ -34,7 +35,7 @@ async def hold(dialect: str, folder: Path) -> Held:
     secret = secrets.token_hex(8)
     clips = [Clip.read(CLIPS_DIR / name) for name in CLIPS[:2]]
     async with CloudProcess(secret) as cloud:
-        toy = Toy(_settings(cloud, str(folder), dialect), lambda: secret)
+        toy = Toy(_settings(cloud, str(folder), dialect), VirtualVault(secret))
         conversation = Conversation(toy, clips, lambda _: None)
         toy.start()
         try:
