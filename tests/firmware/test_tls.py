@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import functools
 import logging
 import socket
 import ssl
 import subprocess
+import tempfile
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.exceptions import InvalidHandshake
 
 from firmware.cloud.errors import CloudFaultError, NetworkError, ServerError
@@ -34,7 +41,6 @@ from tests.firmware.ear import LIMIT_S, Ear, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 A_PIN: Final = "sha256/" + base64.b64encode(bytes(32)).decode()
 ODD: Final = b"HTTP/1.1 500 Odd\r\nContent-Length: 0\r\n\r\n"
@@ -313,8 +319,42 @@ def test_a_pin_is_what_openssl_makes_of_the_key(authority: Authority) -> None:
 @pytest.mark.parametrize("content", [b"", b"odd", bytes(100)])
 def test_what_is_no_certificate_has_no_pin(content: bytes) -> None:
     """And so can match none."""
-    with pytest.raises(ValueError, match=r"certificate|parsing"):
+    with pytest.raises(ValueError, match="cannot be read"):
         pin_of(content)
+
+
+@functools.cache
+def a_certificate() -> bytes:
+    """Return one in DER, for all examples the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        pem = Authority(Path(folder)).server.path.read_bytes()
+    return x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 255)), min_size=1, max_size=4))
+def test_whatever_a_certificate_holds_nothing_else_is_raised(
+    changes: list[tuple[int, int]],
+) -> None:
+    """The handshake would not know what to do with it."""
+    der = bytearray(a_certificate())
+    for at, value in changes:
+        der[at % len(der)] = value
+    with contextlib.suppress(ValueError):
+        assert checked_pins(pin_of(bytes(der)))
+
+
+def test_a_certificate_that_cannot_be_read_ends_the_handshake(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no pin, and one was asked for."""
+
+    def unreadable(_: bytes) -> str:
+        raise ValueError
+
+    monkeypatch.setattr("firmware.tls.pin_of", unreadable)
+    for client in ("http", "websocket"):
+        right = Wrong(authority.server_context(), str(authority.path), authority.server.pin)
+        assert refused(client, right).heard == b""
 
 
 def test_pins_are_separated_by_spaces() -> None:
