@@ -40,7 +40,7 @@ class Cloud:
         random: Draws the waits of all retries.
         on_tokens: Who else takes up new tokens, such as the stream.
         on_configuration: Who takes up a configuration that comes into force.
-        clock_is_set: Awaited before anything connects: see `Authentication`.
+        clock_is_set: Awaited before anything connects over TLS: see `Authentication`.
 
     Raises:
         AddressError: The settings' address cannot be used.
@@ -85,7 +85,7 @@ class Cloud:
             post=post,
             random=random,
             on_tokens=[*on_tokens, lambda tokens: self._live.use(tokens.convex)],
-            clock_is_set=clock_is_set,
+            clock_is_set=clock_is_set if address.startswith("https:") else None,
         )
         self._polling = Polling(
             settings,

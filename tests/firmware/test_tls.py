@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 A_PIN: Final = "sha256/" + base64.b64encode(bytes(32)).decode()
 ODD: Final = b"HTTP/1.1 500 Odd\r\nContent-Length: 0\r\n\r\n"
-CLIENTS: Final = ("http", "websocket", "child")
+OURS: Final = ("http", "upload", "websocket")
+CLIENTS: Final = (*OURS, "child")
 
 
 class Wrong(NamedTuple):
@@ -113,12 +114,16 @@ def authority(tmp_path: Path) -> Authority:
 
 async def knock(client: str, port: int, ca_file: str, pins: str = "") -> None:
     """Try to say something secret to ``localhost``; raises whatever the client raises."""
-    if client == "http":
-        cloud = CloudSettings(url=f"https://localhost:{port}", ca_file=ca_file, pins=pins)
-        session = Session(cloud)
+    url = f"https://localhost:{port}"
+    if client != "websocket":
+        session = Session(CloudSettings(url=url, ca_file=ca_file, pins=pins))
         try:
-            secret = {"deviceSecret": SECRET}
-            await asyncio.to_thread(session.call, "mutation", "a:b", secret, CONVEX_TOKEN)
+            if client == "upload":
+                speech = (f"{url}/upload", SECRET.encode(), "audio/opus", "dev-sim-1")
+                await asyncio.to_thread(session.upload, *speech)
+            else:
+                secret = {"deviceSecret": SECRET}
+                await asyncio.to_thread(session.call, "mutation", "a:b", secret, CONVEX_TOKEN)
         finally:
             session.close()
     else:
@@ -169,7 +174,7 @@ def test_a_wrong_server_hears_nothing(
     assert refused(client, wrong(authority)) == Visit(has_shaken=False, heard=b"")
 
 
-@pytest.mark.parametrize("client", ["http", "websocket"])
+@pytest.mark.parametrize("client", OURS)
 @pytest.mark.parametrize("wrong", PINNED, ids=lambda wrong: wrong.__name__)
 def test_a_wrong_pin_hears_nothing(
     authority: Authority, client: str, wrong: Callable[[Authority], Wrong]
@@ -190,7 +195,7 @@ def test_the_right_server_is_spoken_to(authority: Authority, client: str) -> Non
                 asyncio.run(knock(client, ear.port, str(authority.path), pins))
             visit = ear.visit()
     assert visit.has_shaken
-    assert visit.heard.startswith(b"POST " if client == "http" else b"GET ")
+    assert visit.heard.startswith(b"POST " if client in {"http", "upload"} else b"GET ")
 
 
 def test_the_old_server_is_one_that_could_be_spoken_to(authority: Authority) -> None:
@@ -215,7 +220,7 @@ def test_a_redirect_is_not_followed(authority: Authority, client: str, status: i
     """Neither to an address in the clear nor to another that is trusted."""
     with Ear(None) as clear, Ear(authority.server_context()) as other:
         for scheme, target in (("{}", clear), ("{}s", other)):
-            name = scheme.format("http" if client == "http" else "ws")
+            name = scheme.format("http" if client in {"http", "upload"} else "ws")
             to = f"Location: {name}://localhost:{target.port}/"
             away = f"HTTP/1.1 {status} Away\r\n{to}\r\nContent-Length: 0\r\n\r\n"
             with Ear(authority.server_context(), away.encode()) as ear:
@@ -223,7 +228,7 @@ def test_a_redirect_is_not_followed(authority: Authority, client: str, status: i
                     # That it came again shows that it made up its mind about the first answer.
                     asyncio.run(watched_child(ear, str(authority.path), times=2))
                 else:
-                    with pytest.raises((ServerError, InvalidHandshake)):
+                    with pytest.raises((CloudFaultError, InvalidHandshake), match=str(status)):
                         asyncio.run(knock(client, ear.port, str(authority.path)))
             assert not target.has_visits()
 
@@ -267,7 +272,7 @@ def test_keys_of_connections_are_written_nowhere(
     keys = tmp_path / "keys"
     monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
     with Ear(authority.server_context(), ODD) as ear:
-        for client in ("http", "websocket"):
+        for client in OURS:
             with pytest.raises((CloudFaultError, InvalidHandshake)):
                 asyncio.run(knock(client, ear.port, str(authority.path)))
     assert not keys.exists()
@@ -352,7 +357,7 @@ def test_a_certificate_that_cannot_be_read_ends_the_handshake(
         raise ValueError
 
     monkeypatch.setattr("firmware.tls.pin_of", unreadable)
-    for client in ("http", "websocket"):
+    for client in OURS:
         right = Wrong(authority.server_context(), str(authority.path), authority.server.pin)
         assert refused(client, right).heard == b""
 
