@@ -63,7 +63,7 @@ class Cloud:
         set_volume: Sets the volume, in percent of what is allowed.
         on_tokens: Who else takes up new tokens, such as the stream.
         on_configuration: Who takes up a configuration that comes into force.
-        clock_is_set: Awaited before anything connects: see `Authentication`.
+        clock_is_set: Awaited before anything connects over TLS: see `Authentication`.
         on_toy: Who else takes up the id of another toy, such as the stream.
         erasable: What removes data that others keep about a family, by its name.
         held: What tells, for an export, of data that others keep, by its name.
@@ -154,7 +154,7 @@ class Cloud:
             post=post,
             random=random,
             on_tokens=[*on_tokens, lambda tokens: self._live.use(tokens.convex)],
-            clock_is_set=clock_is_set,
+            clock_is_set=clock_is_set if address.startswith("https:") else None,
         )
         self._polling = Polling(
             settings,
