@@ -4,7 +4,8 @@
 ``GET  /_dev/turns``         the last turns: ``connection, transcript, reply, chunks, utterance_ms,
                              first_packet_ms, reply_packets_sent, completed``
 ``GET  /_dev/calls``         the last Convex calls: ``transport, kind, function, deviceId, outcome``
-``GET  /_dev/counters``      ``connections, connections_open, refused_upgrades, malformed_messages``
+``GET  /_dev/counters``      ``connections, connections_open, refused_upgrades, malformed_messages,
+                             refused_tokens``
 ``GET  /_dev/configuration`` the toy's configuration
 ``PUT  /_dev/configuration`` merges an object into it (``devcloud.configuration``), and answers with
                              the new one; live queries see it

@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass
 
 @dataclass(slots=True)
 class Counters:
-    """What the cloud counts while it runs; all of it over the stream.
+    """What the cloud counts while it runs; all but the last over the stream.
 
     - ``connections``: upgrades that were accepted.
     - ``connections_open``: those that are open now.
     - ``refused_upgrades``: upgrades that were refused, whatever for.
     - ``malformed_messages``: messages that the dialect does not allow.
+    - ``refused_tokens``: tokens that were refused, over HTTP, the sync socket and the stream.
     """
 
     connections: int = 0
     connections_open: int = 0
     refused_upgrades: int = 0
     malformed_messages: int = 0
+    refused_tokens: int = 0
 
     def to_json(self) -> dict[str, int]:
         """Write them as the control API shows them."""

@@ -123,7 +123,7 @@ class Functions:
             return Outcome(error=str(error))
 
     def _call(self, call: Call) -> ConvexValue:
-        name = _canonical(call.name)
+        name = canonical(call.name)
         function = self._functions.get((call.kind, name))
         if function is None:
             raise FunctionError(_missing(call.kind, name, self._functions))
@@ -140,7 +140,9 @@ class Functions:
             raise ConvexError({"code": "DEVICE_NOT_FOUND"})
         if not device.knows(device_secret):
             raise ConvexError({"code": "BAD_SECRET"})
-        lifetime_s = self._token_lifetime_s
+        lifetime_s = self._faults.now.token_lifetime_s or self._token_lifetime_s
+        if self._faults.now.token_lifetime_s:
+            self._faults.struck("token_lifetime_s")
         return {
             "convexToken": self._tokens.issue(device_id, Audience.CLOUD, lifetime_s),
             "websocketToken": self._tokens.issue(device_id, Audience.STREAM, lifetime_s),
@@ -157,6 +159,12 @@ class Functions:
         if toy is None:
             raise ConvexError({"code": "TOY_NOT_FOUND"})
         return toy.configuration
+
+
+def canonical(name: str) -> str:
+    """Write a name as ``module:function``; clients may say ``module.js:function`` or ``module``."""
+    module, _, function = name.partition(":")
+    return f"{module.removesuffix('.js')}:{function or 'default'}"
 
 
 def decode_arguments(json_arguments: JsonValue) -> ConvexObject:
@@ -182,12 +190,6 @@ class _Function:
 
     body: Callable[..., ConvexValue]
     arguments: tuple[str, ...]
-
-
-def _canonical(name: str) -> str:
-    """Write a name as ``module:function``; clients may say ``module.js:function`` or ``module``."""
-    module, _, function = name.partition(":")
-    return f"{module.removesuffix('.js')}:{function or 'default'}"
 
 
 def _missing(kind: Kind, name: str, functions: Mapping[tuple[Kind, str], object]) -> str:

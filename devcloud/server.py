@@ -13,6 +13,7 @@ from devcloud.calls import CallLog
 from devcloud.control import PREFIX, ControlApi, refuse_strangers
 from devcloud.counters import Counters
 from devcloud.deployment import seeded
+from devcloud.disruption import http_disruption
 from devcloud.errors import PortBusyError
 from devcloud.faults import FaultBoard
 from devcloud.functions import Functions
@@ -112,7 +113,7 @@ class DevelopmentCloud:
         await self._running.aclose()
 
     def _application(self, speaker: Speaker) -> web.Application:
-        tokens = Tokens()
+        tokens = Tokens(faults=self.faults, counters=self.counters)
         sockets = Sockets()
         functions = Functions(
             self.deployment, tokens, self.faults, self.calls, self.settings.token_lifetime_s
@@ -129,10 +130,13 @@ class DevelopmentCloud:
         )
         control = ControlApi(self.deployment, self.faults, self.turns, self.calls, self.counters)
         application = web.Application(
-            middlewares=[refuse_strangers], client_max_size=BODY_BYTES_MAX
+            middlewares=[refuse_strangers, http_disruption(self.faults)],
+            client_max_size=BODY_BYTES_MAX,
         )
         application.add_routes(HttpApi(functions, tokens).routes())
-        application.add_routes(SyncSockets(self.deployment, functions, tokens, sockets).routes())
+        application.add_routes(
+            SyncSockets(self.deployment, functions, tokens, sockets, self.faults).routes()
+        )
         application.add_routes(Gateway(services).routes())
         application.add_routes(control.routes())
         application.on_shutdown.append(sockets.close_all)

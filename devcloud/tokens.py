@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from devcloud.counters import Counters
 from devcloud.errors import TokenError
+from devcloud.faults import FaultBoard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,11 +47,19 @@ class Identity:
 class Tokens:
     """Makes and checks the tokens of one run.
 
-    ``now_s`` gives seconds since 1970; tests pass their own.
+    ``now_s`` gives seconds since 1970; tests pass their own. ``faults`` may have tokens expire on
+    command, and ``counters`` counts those that were refused.
     """
 
-    def __init__(self, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        now_s: Callable[[], float] = time.time,
+        faults: FaultBoard | None = None,
+        counters: Counters | None = None,
+    ) -> None:
         self._now_s = now_s
+        self._faults = faults or FaultBoard()
+        self._counters = counters or Counters()
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._key_id = uuid.uuid4().hex
 
@@ -72,6 +82,17 @@ class Tokens:
         Raises:
             TokenError: it is not one of ours, is for another use, or has expired.
         """
+        try:
+            return self._read(token, audience)
+        except TokenError:
+            self._counters.refused_tokens += 1
+            raise
+
+    def expired(self, identity: Identity, now_s: float) -> bool:
+        """Tell whether a token has expired, by the clock or on command."""
+        return identity.expires_at_s <= now_s or bool(self._faults.strike("expire_tokens"))
+
+    def _read(self, token: str, audience: Audience) -> Identity:
         if len(token) > TOKEN_CHARS_MAX:
             raise TokenError("InvalidAuthHeader", "the token is too long to be one")
         try:
@@ -93,7 +114,7 @@ class Tokens:
         except (jwt.InvalidTokenError, ValueError) as error:
             raise TokenError("InvalidAuthHeader", f"the token was refused: {error}") from None
         identity = Identity(claims["sub"], claims["exp"])
-        if identity.expires_at_s <= self._now_s():
+        if self.expired(identity, self._now_s()):
             raise TokenError("InvalidAuthHeader", "the token has expired")
         return identity
 

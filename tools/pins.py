@@ -141,7 +141,7 @@ def write_wheels() -> None:
 
 
 def write_javascript_lock() -> None:
-    """Write ``package-lock.json``, which then names no address, neither to fetch from nor to pay."""
+    """Write ``package-lock.json``, without any address: where from is the machine's affair."""
     npm = ("npm", "--prefix", JAVASCRIPT, "install", "--package-lock-only", "--ignore-scripts")
     run(*npm, "--omit=optional", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund")
     file = JAVASCRIPT / "package-lock.json"

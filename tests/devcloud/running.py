@@ -81,12 +81,4 @@ class RunningCloud:
 
     def reset(self) -> None:
         """Undo what a test may have changed."""
-        self.cloud.faults.set(
-            {
-                "cut_stream_after_chunks": None,
-                "cut_reply_after_packets": None,
-                "no_reply": False,
-                "reply_delay_ms": 0,
-                "refuse_auth": False,
-            }
-        )
+        self.cloud.faults.clear()
