@@ -14,7 +14,10 @@ import { ConvexError, convexToJson, jsonToConvex } from "convex/values";
 import WebSocket from "ws";
 
 const WAIT_MS = 5_000;
-const PLACEHOLDER = /^\$\{([\w.]+)\}$/;
+const PLACEHOLDER = /\$\{([\w.]+)\}/g;
+const WHOLE_PLACEHOLDER = /^\$\{([\w.]+)\}$/;
+// Record ids, drawn anew in each run.
+const IDS = ["ack", "conversation", "event"];
 const KINDS = { "<number>": isNumber, "<string>": isString };
 
 function isNumber(value) {
@@ -85,19 +88,16 @@ class SyncClient {
         subscription.value = convexToJson(value);
         subscription.changed();
       },
-      (error) => {
-        subscription.error = error;
-        subscription.changed();
-      },
+      // While a token is refused; a value follows when one is taken again.
+      () => {},
     );
     this.subscriptions[as] = subscription;
   }
 
   see(as, expected) {
     const subscription = this.subscriptions[as];
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       subscription.changed = () => {
-        if (subscription.error) reject(subscription.error);
         if (matches(expected, subscription.value)) resolve(subscription.value);
       };
       subscription.changed();
@@ -141,7 +141,7 @@ class HttpClient {
 
   async refused(token) {
     this.client.setAuth(token);
-    const asking = this.call("query", "dev:echo", {});
+    const asking = this.call("query", "toys:getConfiguration", {});
     const error = await asking.then(
       () => new Error("the token was taken"),
       (reason) => reason,
@@ -157,7 +157,7 @@ class Script {
     this.url = url;
     this.controlUrl = controlUrl;
     this.client = client;
-    this.kept = { run: { id: randomUUID() } };
+    this.kept = { ids: Object.fromEntries(IDS.map((name) => [name, randomUUID()])) };
   }
 
   // Put what earlier steps kept where a step says `${name.field}`.
@@ -168,8 +168,14 @@ class Script {
         Object.entries(template).map(([name, item]) => [name, this.fill(item)]),
       );
     }
-    const [, path] = (isString(template) && PLACEHOLDER.exec(template)) || [];
-    return path ? path.split(".").reduce((value, name) => value[name], this.kept) : template;
+    if (!isString(template)) return template;
+    const whole = WHOLE_PLACEHOLDER.exec(template);
+    if (whole) return this.find(whole[1]);
+    return template.replaceAll(PLACEHOLDER, (_, path) => String(this.find(path)));
+  }
+
+  find(path) {
+    return path.split(".").reduce((value, name) => value[name], this.kept);
   }
 
   async take(step) {

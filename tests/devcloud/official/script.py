@@ -33,7 +33,10 @@ WAIT_S: Final = 5.0
 REFUSAL_S: Final = 0.5
 """How long a refused token is given to be taken after all: the client says nothing of either."""
 
-PLACEHOLDER: Final = re.compile(r"\$\{([\w.]+)\}")
+PLACEHOLDER: Final = re.compile(r"\$\{([\w.]+)}")
+IDS: Final = ("ack", "conversation", "event")
+"""Record ids, drawn anew in each run."""
+
 KINDS: Final[dict[str, tuple[type, ...]]] = {"<number>": (int, float), "<string>": (str,)}
 
 
@@ -90,7 +93,7 @@ class SyncClient:
     async def refused(self, token: str) -> None:
         refusals = self._refusals()
         self._client.set_auth(token)
-        subscription = self._client.subscribe("dev:echo", {"value": token})
+        subscription = self._client.subscribe("toys:getConfiguration", {"deviceId": "dev-sim-1", "toyId": token})
         try:
             async with asyncio.timeout(REFUSAL_S):
                 await anext(aiter(subscription))
@@ -130,7 +133,7 @@ class HttpClient:
     async def refused(self, token: str) -> None:
         self._client.set_auth(token)
         try:
-            self.call("query", "dev:echo", {"value": token})
+            self.call("query", "toys:getConfiguration", {"deviceId": "dev-sim-1", "toyId": token})
         except Exception as error:
             if not str(error).startswith("401 InvalidAuthHeader"):
                 raise
@@ -145,7 +148,7 @@ class Script:
         self._url = url
         self._control_url = control_url
         self._client = client
-        self._kept: dict[str, Json] = {"run": {"id": str(uuid.uuid4())}}
+        self._kept: dict[str, Json] = {"ids": {name: str(uuid.uuid4()) for name in IDS}}
 
     async def take(self, step: dict[str, Json]) -> None:
         """Take one step; whatever it raises is why it failed."""
@@ -164,11 +167,15 @@ class Script:
             return {name: self._fill(item) for name, item in template.items()}
         if isinstance(template, list):
             return [self._fill(item) for item in template]
-        placeholder = isinstance(template, str) and PLACEHOLDER.fullmatch(template)
-        if not placeholder:
+        if not isinstance(template, str):
             return template
+        if whole := PLACEHOLDER.fullmatch(template):
+            return self._find(whole[1])
+        return PLACEHOLDER.sub(lambda part: str(self._find(part[1])), template)
+
+    def _find(self, path: str) -> Json:
         value: Json = self._kept
-        for name in placeholder[1].split("."):
+        for name in path.split("."):
             value = value[name]
         return value
 
