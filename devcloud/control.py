@@ -5,7 +5,7 @@
                              first_packet_ms, reply_packets_sent, completed``
 ``GET  /_dev/calls``         the last Convex calls: ``transport, kind, function, deviceId, outcome``
 ``GET  /_dev/counters``      ``connections, connections_open, refused_upgrades, malformed_messages,
-                             refused_tokens``
+                             outdated_messages, late_packets, refused_tokens``
 ``GET  /_dev/configuration`` the toy's configuration
 ``PUT  /_dev/configuration`` merges an object into it (``devcloud.configuration``), and answers with
                              the new one; live queries see it
@@ -86,7 +86,7 @@ class ControlApi:
         return web.json_response(values.encode(configuration))
 
     async def _put_configuration(self, request: web.Request) -> web.Response:
-        changes = values.decode(await _body(request))
+        changes = values.decode(await json_body(request))
         assert isinstance(changes, Mapping)  # noqa: S101 - an object was sent
         configuration = self._deployment.configure(changes, request.query.get("toyId"))
         return web.json_response(values.encode(configuration))
@@ -95,7 +95,7 @@ class ControlApi:
         return web.json_response(self._faults.to_json())
 
     async def _post_faults(self, request: web.Request) -> web.Response:
-        self._faults.set(await _body(request))
+        self._faults.set(await json_body(request))
         return web.json_response(self._faults.to_json())
 
 
@@ -112,7 +112,12 @@ async def refuse_strangers(request: web.Request, handler: Handler) -> web.Stream
         return _error(str(error), status=400)
 
 
-async def _body(request: web.Request) -> JsonObject:
+async def json_body(request: web.Request) -> JsonObject:
+    """Read a request's body: one JSON object, declared as such.
+
+    Raises:
+        MalformedMessageError: it is something else.
+    """
     if request.content_type != "application/json":
         raise MalformedMessageError("the body must be application/json")
     return parse_object(await request.read())

@@ -7,7 +7,8 @@
     │   ├── SettingsError            a setting, a fault or a configuration that cannot be
     │   │   └── UnknownNameError     … because nothing has that name
     │   ├── MalformedMessageError    a message that its protocol does not allow
-    │   │   └── BadPacketError       audio that Opus cannot decode, or of the wrong length
+    │   │   ├── BadPacketError       audio that cannot be decoded, or of the wrong length
+    │   │   └── UnknownFrameError    … and whose rule for it is to drop it without an answer
     │   ├── ValueEncodingError       JSON that is no Convex value
     │   ├── TokenError               a token that is missing, forged, expired or for another use
     │   └── FunctionError            a Convex function refused the call
@@ -63,7 +64,11 @@ class MalformedMessageError(MisuseError):
 
 
 class BadPacketError(MalformedMessageError):
-    """A packet that is no Opus, or does not hold one 20 ms frame."""
+    """Audio that is not in its format: no Opus, not one 20 ms frame, no WAV, half a sample."""
+
+
+class UnknownFrameError(MalformedMessageError):
+    """A binary message of a version, a kind or a length that nobody here knows."""
 
 
 class ValueEncodingError(MisuseError):

@@ -1,6 +1,7 @@
-"""Opus, through PyOgg's bindings to libopus: 16 kHz mono, one 20 ms frame a packet.
+"""Opus, through PyOgg's bindings to libopus: mono, one 20 ms frame a packet.
 
-A frame is 320 samples of signed 16 bits in this machine's byte order. Both codecs are context
+Speech is at 16 kHz, where a frame is 320 samples of signed 16 bits in this machine's byte order; a
+reply may be made at 24 or 48 kHz. Both codecs are context
 managers: the library's memory is given back when they end.
 
 Source: RFC 6716, and the API documentation of libopus.
@@ -13,7 +14,7 @@ import functools
 import os
 from typing import TYPE_CHECKING, Final, Self
 
-from devcloud.dialect import FRAME_SAMPLES, PACKET_BYTES_MAX, SAMPLE_RATE_HZ
+from devcloud.audio import FRAME_MS, FRAME_SAMPLES, PACKET_BYTES_MAX, SAMPLE_RATE_HZ
 from devcloud.errors import BadPacketError, MissingPartError
 
 if TYPE_CHECKING:
@@ -55,13 +56,17 @@ def load() -> ModuleType:
 
 
 class Encoder:
-    """Makes packets for voice: 24 kbit/s, with error correction, silence all but left out (DTX)."""
+    """Makes packets for voice: 24 kbit/s, with error correction, silence all but left out (DTX).
 
-    def __init__(self) -> None:
+    ``rate_hz`` is one of ``devcloud.audio.OPUS_RATES_HZ``.
+    """
+
+    def __init__(self, rate_hz: int = SAMPLE_RATE_HZ) -> None:
         self._opus = load()
+        self._frame_samples = rate_hz * FRAME_MS // 1000
         error = ctypes.c_int()
         self._state = self._opus.libopus.opus_encoder_create(
-            SAMPLE_RATE_HZ, 1, self._opus.OPUS_APPLICATION_VOIP, ctypes.byref(error)
+            rate_hz, 1, self._opus.OPUS_APPLICATION_VOIP, ctypes.byref(error)
         )
         for request, value in (
             (self._opus.OPUS_SET_BITRATE_REQUEST, BITRATE_BITS_PER_S),
@@ -87,11 +92,11 @@ class Encoder:
     def encode(self, frame: bytes) -> bytes:
         """Encode one frame."""
         # libopus would read past the end of a shorter one.
-        assert len(frame) == FRAME_BYTES  # noqa: S101 - ours, never a client's
+        assert len(frame) == 2 * self._frame_samples  # noqa: S101 - ours, never a client's
         length = self._opus.libopus.opus_encode(
             self._state,
             ctypes.cast(ctypes.c_char_p(frame), self._opus.opus_int16_p),
-            FRAME_SAMPLES,
+            self._frame_samples,
             self._packet,
             PACKET_BYTES_MAX,
         )
@@ -118,8 +123,13 @@ class Decoder:
     ) -> None:
         self._opus.libopus.opus_decoder_destroy(self._state)
 
+    def conceal(self) -> bytes:
+        """Make up one frame in place of a packet that never came."""
+        self._opus.libopus.opus_decode(self._state, None, 0, self._samples, FRAME_SAMPLES, 0)
+        return ctypes.string_at(self._samples, FRAME_BYTES)
+
     def decode(self, packet: bytes) -> bytes:
-        """Decode one packet to one frame. The packet must not be empty: that would mean a loss.
+        """Decode one packet to one frame. The packet must not be empty: see ``conceal``.
 
         Raises:
             BadPacketError: it is no Opus, or does not hold 20 ms.

@@ -14,8 +14,8 @@ from typing import Final
 
 from pocketsphinx import Decoder, Vad
 
+from devcloud.audio import FRAME_MS, SAMPLE_RATE_HZ
 from devcloud.backlog import SLICE_BYTES, Backlog, Utterance
-from devcloud.dialect import FRAME_MS, SAMPLE_RATE_HZ
 from devcloud.opus import FRAME_BYTES
 from devcloud.worker_pipe import Kind, Message, Unpacker
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from devcloud import gateway, opus
 from devcloud.calls import CallLog
+from devcloud.connection import Services
 from devcloud.control import PREFIX, ControlApi, refuse_strangers
 from devcloud.counters import Counters
 from devcloud.deployment import seeded
@@ -17,12 +18,15 @@ from devcloud.disruption import http_disruption
 from devcloud.errors import PortBusyError
 from devcloud.faults import FaultBoard
 from devcloud.functions import Functions
-from devcloud.gateway import Gateway, Services
+from devcloud.gateway import Gateway
 from devcloud.http_api import HttpApi
+from devcloud.late_audio import LateAudio
 from devcloud.recognition import Recogniser
 from devcloud.settings import HOST, Settings
 from devcloud.sockets import Sockets
 from devcloud.speech import Speaker
+from devcloud.stream_control import StreamControl
+from devcloud.stream_options import StreamOptions, StreamOptionsBoard
 from devcloud.sync_socket import SyncSockets
 from devcloud.tokens import Tokens
 from devcloud.turns import TurnLog
@@ -61,6 +65,8 @@ class DevelopmentCloud:
         self.turns = TurnLog()
         self.calls = CallLog()
         self.counters = Counters()
+        self.stream_options = StreamOptionsBoard(StreamOptions(binary=seed.binary))
+        self.late_audio = LateAudio()
         self.recogniser = Recogniser()
         self._running = AsyncExitStack()
         self._authority = ""
@@ -127,7 +133,11 @@ class DevelopmentCloud:
             self.recogniser,
             speaker,
             sockets,
+            self.stream_options,
+            self.late_audio,
         )
+        self.gateway = Gateway(services)
+        stream_control = StreamControl(self.gateway, self.stream_options, self.late_audio)
         control = ControlApi(self.deployment, self.faults, self.turns, self.calls, self.counters)
         application = web.Application(
             middlewares=[refuse_strangers, http_disruption(self.faults)],
@@ -137,7 +147,7 @@ class DevelopmentCloud:
         application.add_routes(
             SyncSockets(self.deployment, functions, tokens, sockets, self.faults).routes()
         )
-        application.add_routes(Gateway(services).routes())
-        application.add_routes(control.routes())
+        application.add_routes(self.gateway.routes())
+        application.add_routes([*control.routes(), *stream_control.routes()])
         application.on_shutdown.append(sockets.close_all)
         return application

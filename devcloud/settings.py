@@ -23,7 +23,8 @@ class Settings:
     """What a development cloud is told when it starts.
 
     ``port`` 0 takes a free one. ``token_lifetime_s`` holds for both tokens of a device. The ids and
-    the secret describe the one device, with its one toy, that is known from the start.
+    the secret describe the one device, with its one toy, that is known from the start. ``binary``
+    says whether the stream agrees to the binary dialect when a device offers it.
 
     Raises:
         SettingsError: one of them cannot be; the text names it.
@@ -34,6 +35,7 @@ class Settings:
     device_secret: str = "sim-secret"  # noqa: S105 - a test credential that guards nothing
     toy_id: str = "toy-sim-1"
     token_lifetime_s: float = 3600.0
+    binary: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= PORT_MAX:

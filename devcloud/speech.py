@@ -12,7 +12,7 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from devcloud.dialect import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from devcloud.audio import FRAME_MS, SAMPLE_RATE_HZ
 from devcloud.errors import MissingPartError, SpeechError
 from devcloud.resampler import Resampler, frames
 
@@ -34,9 +34,15 @@ class Speech:
     samples: array[int]
     rate_hz: int
 
-    def frames(self) -> Iterator[bytes]:
-        """Give it as 20 ms frames at 16 kHz, each computed (in about 1 ms) as it is asked for."""
-        return frames(_resampler(self.rate_hz).resample(self.samples), FRAME_SAMPLES)
+    def at(self, rate_hz: int) -> Iterator[int]:
+        """Give its samples at another rate, each computed as it is asked for."""
+        if rate_hz == self.rate_hz:
+            return iter(self.samples)
+        return _resampler(self.rate_hz, rate_hz).resample(self.samples)
+
+    def frames(self, rate_hz: int = SAMPLE_RATE_HZ) -> Iterator[bytes]:
+        """Give it as 20 ms frames, each computed (in about 1 ms at 16 kHz) as it is asked for."""
+        return frames(self.at(rate_hz), rate_hz * FRAME_MS // 1000)
 
 
 class Speaker:
@@ -91,8 +97,8 @@ class Speaker:
 
 
 @functools.cache
-def _resampler(rate_hz: int) -> Resampler:
-    return Resampler(rate_hz, SAMPLE_RATE_HZ)
+def _resampler(from_hz: int, to_hz: int) -> Resampler:
+    return Resampler(from_hz, to_hz)
 
 
 def _read_wav(sound: bytes) -> Speech:

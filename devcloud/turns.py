@@ -13,18 +13,25 @@ TURNS_MAX: Final = 1000
 class Turn:
     """One utterance and what came of it; filled in as it happens.
 
-    ``first_packet_ms`` is the time from the utterance's end to the reply's first packet.
-    ``completed`` says that the reply was sent to its end.
+    ``turn`` is its number in a dialect that has one. ``missing_chunks`` were left out by the
+    device. ``first_packet_ms`` is the time from the utterance's end to the reply's first packet.
+    ``completed`` says that the reply was sent to its end, ``cancelled`` that the device wanted no
+    more of it, and ``error`` which error it was answered with.
     """
 
     connection: int
+    dialect: str
+    turn: int | None
     transcript: str | None = None
     reply: str | None = None
     chunks: int = 0
+    missing_chunks: int = 0
     utterance_ms: int = 0
     first_packet_ms: float | None = None
     reply_packets_sent: int = 0
     completed: bool = False
+    cancelled: bool = False
+    error: str | None = None
 
 
 class TurnLog:
@@ -33,9 +40,9 @@ class TurnLog:
     def __init__(self) -> None:
         self._turns: deque[Turn] = deque(maxlen=TURNS_MAX)
 
-    def begin(self, connection: int) -> Turn:
+    def begin(self, connection: int, dialect: str, number: int | None) -> Turn:
         """Note that an utterance has begun; the oldest turn makes room."""
-        turn = Turn(connection)
+        turn = Turn(connection, dialect, number)
         self._turns.append(turn)
         return turn
 

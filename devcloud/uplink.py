@@ -2,20 +2,30 @@
 
 One at a time, each numbered from 0, at most 35 s long. When something is wrong with an utterance,
 that is said once and the rest of it is passed over, up to its end or to the next chunk number 0.
+Where chunks carry a turn, that tells utterances apart instead: numbers may be missing there, for a
+device whose link was too slow leaves out its oldest speech. The decoder makes up a little for it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from devcloud.dialect import FRAME_MS, AudioChunk
-from devcloud.errors import MalformedMessageError
+from devcloud import wav
+from devcloud.audio import FRAME_MS, SAMPLE_BYTES, SAMPLE_RATE_HZ, AudioFormat
+from devcloud.errors import BadPacketError, MalformedMessageError
 
 if TYPE_CHECKING:
+    from devcloud.dialects.messages import AudioChunk
     from devcloud.opus import Decoder
 
 UTTERANCE_MS_MAX: Final = 35_000
 """A device ends an utterance after 30 s; a little more makes room for what it had in store."""
+
+GAP_CHUNKS_MAX: Final = UTTERANCE_MS_MAX // FRAME_MS
+CONCEALED_CHUNKS_MAX: Final = 5
+"""Of a longer gap no more than this is made up: a decoder that guesses on only hums."""
+
+_BYTES_PER_MS: Final = SAMPLE_RATE_HZ * SAMPLE_BYTES // 1000
 
 
 class Uplink:
@@ -25,18 +35,25 @@ class Uplink:
         self._decoder = decoder
         self._next_sequence: int | None = 0
         """None while an utterance is passed over."""
+        self._bytes = 0
         self.chunks = 0
         """Chunks with audio in the present utterance, or in the last one."""
+        self.missing_chunks = 0
+        """Numbers that were left out of it."""
 
     @property
     def duration_ms(self) -> int:
         """How much audio the present utterance has, or the last one had."""
-        return self.chunks * FRAME_MS
+        return self._bytes // _BYTES_PER_MS
 
     @property
     def passing_over(self) -> bool:
         """Tell whether the rest of an utterance is being ignored."""
         return self._next_sequence is None
+
+    def begin(self) -> None:
+        """Expect a new utterance, whatever became of the last one."""
+        self._next_sequence = 0
 
     def take(self, chunk: AudioChunk) -> bytes | None:
         """Take the next chunk.
@@ -65,14 +82,31 @@ class Uplink:
 
     def _take_in_order(self, chunk: AudioChunk) -> bytes:
         due = self._next_sequence or 0
-        if chunk.sequence != due:
+        gap = chunk.sequence - due
+        if gap and not (chunk.turn is not None and 0 < gap <= GAP_CHUNKS_MAX):
             raise MalformedMessageError(f"chunk {chunk.sequence} came where {due} was due")
-        if chunk.sequence == 0:
-            self.chunks = 0
+        if due == 0:
+            self._bytes = self.chunks = self.missing_chunks = 0
+        self.missing_chunks += gap
         if not chunk.packet:
             return b""
-        if self.duration_ms >= UTTERANCE_MS_MAX:
+        pcm = self._conceal(gap) + self._decode(chunk)
+        self._bytes += len(pcm)
+        if self.duration_ms > UTTERANCE_MS_MAX:
             raise MalformedMessageError(f"the utterance is longer than {UTTERANCE_MS_MAX} ms")
-        pcm = self._decoder.decode(chunk.packet)
         self.chunks += 1
         return pcm
+
+    def _conceal(self, gap: int) -> bytes:
+        # Before the first packet there is nothing to go on from.
+        frames = min(gap, CONCEALED_CHUNKS_MAX) if self.chunks else 0
+        return b"".join(self._decoder.conceal() for _ in range(frames))
+
+    def _decode(self, chunk: AudioChunk) -> bytes:
+        if chunk.format is AudioFormat.OPUS:
+            return self._decoder.decode(chunk.packet)
+        if chunk.format is AudioFormat.WAV and chunk.packet.startswith(wav.MAGIC):
+            return wav.read_speech(chunk.packet)
+        if len(chunk.packet) % SAMPLE_BYTES:
+            raise BadPacketError("the audio ends within a sample")
+        return chunk.packet

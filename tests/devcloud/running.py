@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import requests
@@ -14,6 +15,7 @@ from convex.http_client import ConvexHttpClient
 
 from devcloud.server import DevelopmentCloud
 from devcloud.settings import Settings
+from devcloud.stream_options import StreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -79,6 +81,13 @@ class RunningCloud:
         answer.raise_for_status()
         return answer.json()
 
+    def post(self, what: str, **body: Json) -> Json:
+        answer = requests.post(f"{self.cloud.control_url}/{what}", json=body, timeout=TIMEOUT_S)
+        answer.raise_for_status()
+        return answer.json()
+
     def reset(self) -> None:
         """Undo what a test may have changed."""
+        self.cloud.stream_options.set(asdict(StreamOptions()))
+        self.cloud.late_audio.wanted = None
         self.cloud.faults.clear()

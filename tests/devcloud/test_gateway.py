@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from devcloud import gateway
+from devcloud import connection, gateway
 from devcloud.opus import Decoder
 from devcloud.replies import NOTHING_HEARD
 from devcloud.tokens import Audience, Tokens
@@ -84,13 +84,18 @@ def test_silence_is_asked_about_and_the_reply_is_paced_to_its_end(
     assert {len(frame) for frame in frames} == {640}
     assert cloud.get("turns")[-1] == {
         "connection": cloud.get("counters")["connections"],
+        "dialect": "seed",
+        "turn": None,
         "transcript": "",
         "reply": NOTHING_HEARD,
         "chunks": 50,
+        "missing_chunks": 0,
         "utterance_ms": 1000,
         "first_packet_ms": cloud.get("turns")[-1]["first_packet_ms"],
         "reply_packets_sent": len(packets) - 1,
         "completed": True,
+        "cancelled": False,
+        "error": None,
     }
 
 
@@ -189,7 +194,7 @@ def test_a_toy_that_the_device_does_not_carry_is_refused(cloud: RunningCloud, to
 def test_who_never_shakes_hands_is_sent_away(
     cloud: RunningCloud, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "HANDSHAKE_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(connection, "HANDSHAKE_TIMEOUT_S", 0.01)
 
     async def scenario() -> None:
         async with asyncio.timeout(TIMEOUT_S), connected(cloud, token) as device:
@@ -269,7 +274,7 @@ def test_a_message_that_is_too_long_closes_the_connection_and_is_counted(
 def test_who_sends_nothing_but_nonsense_is_sent_away(
     cloud: RunningCloud, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "MALFORMED_MESSAGES_MAX", 3)
+    monkeypatch.setattr(connection, "MALFORMED_MESSAGES_MAX", 3)
 
     async def scenario() -> None:
         async with asyncio.timeout(TIMEOUT_S), welcomed(cloud, token) as device:

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devcloud.dialect import AudioChunk
+from devcloud import wav
+from devcloud.audio import AudioFormat
+from devcloud.dialects.messages import AudioChunk
 from devcloud.errors import BadPacketError, MalformedMessageError
 from devcloud.opus import FRAME_BYTES, Decoder, Encoder
 from devcloud.uplink import UTTERANCE_MS_MAX, Uplink
@@ -25,8 +27,15 @@ def packet() -> bytes:
         return encoder.encode(bytes(FRAME_BYTES))
 
 
-def chunk(packet: bytes, sequence: int, *, is_final: bool = False) -> AudioChunk:
-    return AudioChunk(packet, 0.0, sequence, is_final)
+def chunk(
+    packet: bytes,
+    sequence: int,
+    *,
+    is_final: bool = False,
+    turn: int | None = None,
+    format_: AudioFormat = AudioFormat.OPUS,
+) -> AudioChunk:
+    return AudioChunk(packet, 0.0, sequence, is_final, format_, turn)
 
 
 def test_utterances_follow_each_other_each_from_0(uplink: Uplink, packet: bytes) -> None:
@@ -84,3 +93,35 @@ def test_an_utterance_ends_after_35_seconds(uplink: Uplink, packet: bytes) -> No
         uplink.take(chunk(packet, sequence))
     with pytest.raises(MalformedMessageError, match="35000 ms"):
         uplink.take(chunk(packet, longest))
+
+
+def test_where_chunks_carry_a_turn_numbers_may_be_left_out(uplink: Uplink, packet: bytes) -> None:
+    for sequence in (40, 41, 44, 144):
+        assert uplink.take(chunk(packet, sequence, turn=1))
+    assert uplink.take(chunk(b"", 150, is_final=True, turn=1)) == b""
+    assert (uplink.chunks, uplink.missing_chunks) == (4, 40 + 2 + 99 + 5)
+    # Of a gap no more than 100 ms is made up, and nothing before the first packet.
+    assert uplink.duration_ms == 20 * (4 + 2 + 5)
+
+
+def test_but_never_go_back(uplink: Uplink, packet: bytes) -> None:
+    uplink.take(chunk(packet, 3, turn=1))
+    with pytest.raises(MalformedMessageError, match="chunk 3 came where 4 was due"):
+        uplink.take(chunk(packet, 3, turn=1))
+    assert uplink.passing_over
+    uplink.begin()
+    assert uplink.take(chunk(packet, 0, turn=2))
+
+
+def test_samples_and_wavs_are_taken_as_they_are(uplink: Uplink) -> None:
+    pcm = bytes(range(200))
+    whole = wav.header(len(pcm), 16_000, 1) + pcm
+    for sequence, audio in enumerate((whole, pcm, whole)):
+        assert uplink.take(chunk(audio, sequence, format_=AudioFormat.WAV)) == pcm
+    assert uplink.take(chunk(pcm, 3, is_final=True, format_=AudioFormat.PCM16)) == pcm
+    assert (uplink.chunks, uplink.duration_ms) == (4, 25)
+
+
+def test_half_a_sample_is_refused(uplink: Uplink) -> None:
+    with pytest.raises(BadPacketError, match="within a sample"):
+        uplink.take(chunk(b"abc", 0, format_=AudioFormat.PCM16))

@@ -93,7 +93,9 @@ class SyncClient:
     async def refused(self, token: str) -> None:
         refusals = self._refusals()
         self._client.set_auth(token)
-        subscription = self._client.subscribe("toys:getConfiguration", {"deviceId": "dev-sim-1", "toyId": token})
+        subscription = self._client.subscribe(
+            "toys:getConfiguration", {"deviceId": "dev-sim-1", "toyId": token}
+        )
         try:
             async with asyncio.timeout(REFUSAL_S):
                 await anext(aiter(subscription))

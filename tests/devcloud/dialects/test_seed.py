@@ -7,13 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devcloud import dialect
-from devcloud.dialect import AudioChunk, Handshake, Ping, Pong
+from devcloud.audio import PACKET_BYTES_MAX, AudioFormat
+from devcloud.dialects.messages import (
+    SEQUENCE_MAX,
+    AudioChunk,
+    Handshake,
+    Piece,
+    Ping,
+    Pong,
+    due_s,
+)
+from devcloud.dialects.seed import SeedDialect
 from devcloud.errors import MalformedMessageError
 
 if TYPE_CHECKING:
     from tests.devcloud.json_type import Json
 
+SEED = SeedDialect()
 HANDSHAKE: dict[str, Json] = {
     "type": "handshake",
     "deviceId": "device",
@@ -25,7 +35,7 @@ CHUNK: dict[str, Json] = {"type": "audio_chunk", "data": "0aff", "timestamp": 1.
 
 def test_every_message_of_the_dialect_is_understood() -> None:
     parsed = [
-        dialect.parse(json.dumps(message))
+        SEED.read(json.dumps(message))
         for message in (HANDSHAKE, CHUNK, {"type": "ping"}, {"type": "pong"})
     ]
     chunk = AudioChunk(b"\x0a\xff", 1.5, 3, is_final=False)
@@ -33,7 +43,7 @@ def test_every_message_of_the_dialect_is_understood() -> None:
 
 
 def test_the_end_of_an_utterance_needs_no_audio() -> None:
-    end = dialect.parse(json.dumps({**CHUNK, "data": "", "isFinal": True}))
+    end = SEED.read(json.dumps({**CHUNK, "data": "", "isFinal": True}))
     assert end == AudioChunk(b"", 1.5, 3, is_final=True)
 
 
@@ -69,7 +79,7 @@ def test_what_the_dialect_does_not_allow_is_refused_by_name(
     message: dict[str, Json], names: str
 ) -> None:
     with pytest.raises(MalformedMessageError, match=names):
-        dialect.parse(json.dumps(message))
+        SEED.read(json.dumps(message))
 
 
 KEYS = st.sampled_from([*HANDSHAKE, *CHUNK, "isFinal", "audio", "sampleRate", "frameMs"])
@@ -84,15 +94,16 @@ MESSAGES = st.recursive(
 @given(MESSAGES.map(json.dumps) | st.text())
 def test_any_text_is_a_message_or_refused(text: str) -> None:
     try:
-        message = dialect.parse(text)
+        message = SEED.read(text)
     except MalformedMessageError:
         return
     assert isinstance(message, Handshake | AudioChunk | Ping | Pong)
 
 
-@given(st.binary(max_size=dialect.PACKET_BYTES_MAX), st.integers(0, dialect.SEQUENCE_MAX))
+@given(st.binary(max_size=PACKET_BYTES_MAX), st.integers(0, SEQUENCE_MAX))
 def test_a_packet_of_a_reply_is_written_as_the_dialect_has_it(packet: bytes, sequence: int) -> None:
-    assert json.loads(dialect.audio_response(packet, sequence)) == {
+    piece = Piece(packet, sequence, AudioFormat.OPUS, 16_000)
+    assert json.loads(SEED.audio(piece, None)) == {
         "type": "audio_response",
         "data": packet.hex(),
         "sequence": sequence,
@@ -103,5 +114,12 @@ def test_a_packet_of_a_reply_is_written_as_the_dialect_has_it(packet: bytes, seq
 
 
 def test_a_reply_begins_with_ten_packets_at_once_and_goes_on_in_real_time() -> None:
-    due_s = [dialect.packet_due_s(sequence) for sequence in range(13)]
-    assert due_s == [0.0] * 10 + [0.02, 0.04, 0.06]
+    due = [due_s(20 * number) for number in range(13)]
+    assert due == [0.0] * 10 + [0.02, 0.04, 0.06]
+
+
+@pytest.mark.parametrize(("offer", "binary"), [({}, False), ({"binary": 1}, True)])
+def test_a_device_may_offer_the_binary_dialect(offer: dict[str, Json], *, binary: bool) -> None:
+    capabilities = {**HANDSHAKE["capabilities"], **offer}
+    read = SEED.read(json.dumps({**HANDSHAKE, "capabilities": capabilities}))
+    assert read == Handshake("device", "toy", binary)

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from websockets.exceptions import ConnectionClosed
+
+from tests.devcloud.device import (
+    chunks,
+    frames,
+    payloads,
+    welcomed,
+    welcomed_by_gateway,
+    welcomed_in_binary,
+)
+from tests.devcloud.running import TIMEOUT_S, RunningCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tests.devcloud.json_type import Json
+
+
+@pytest.fixture(scope="module")
+def token(running_cloud: RunningCloud) -> str:
+    websocket_token: str = running_cloud.authenticate()["websocketToken"]
+    return websocket_token
+
+
+def run(scenario: Coroutine[object, object, None]) -> None:
+    asyncio.run(asyncio.wait_for(scenario, TIMEOUT_S))
+
+
+async def post(cloud: RunningCloud, **body: Json) -> int:
+    answer = await asyncio.to_thread(cloud.post, "stream", **body)
+    sent: int = answer["connections"]
+    return sent
+
+
+def test_what_the_guardian_says_reaches_every_dialect_in_its_own_shape(
+    cloud: RunningCloud, token: str
+) -> None:
+    override = {"type": "safety_override", "action": "pause", "duration": 60, "message": "enough"}
+
+    async def scenario() -> None:
+        async with (
+            welcomed(cloud, token) as seed,
+            welcomed_by_gateway(cloud, token) as gateway,
+            welcomed_in_binary(cloud, token) as binary,
+        ):
+            assert await post(cloud, message=override) == 3
+            assert await post(cloud, message={"type": "toy_config_update"}) == 3
+            for device in (seed, binary):
+                assert await device.receive() == override
+                await device.expect("toy_config_update")
+            del override["type"]
+            assert (await gateway.expect("safety_override"))["payload"] == override
+            await gateway.expect("config_update")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "code", ["AUTH_FAILED", "TOY_NOT_FOUND", "RATE_LIMITED", "AUDIO_ERROR", "SAFETY_VIOLATION"]
+)
+def test_every_error_can_be_sent_on_command(cloud: RunningCloud, token: str, code: str) -> None:
+    async def scenario() -> None:
+        async with welcomed(cloud, token) as device:
+            assert await post(cloud, error=code, deviceId="dev-sim-1") == 1
+            assert (await device.expect("error"))["code"] == code
+
+    run(scenario())
+
+
+def test_garbage_is_sent_as_it_stands(cloud: RunningCloud, token: str) -> None:
+    async def scenario() -> None:
+        async with welcomed(cloud, token) as device:
+            await post(cloud, text='{"type":')
+            await post(cloud, hex="00ff")
+            assert [await device.socket.recv() for _ in range(2)] == ['{"type":', b"\0\xff"]
+
+    run(scenario())
+
+
+def test_only_the_device_that_is_named_is_meant(cloud: RunningCloud, token: str) -> None:
+    async def scenario() -> None:
+        async with welcomed(cloud, token):
+            assert await post(cloud, text="x", deviceId="another") == 0
+
+    run(scenario())
+
+
+def test_a_device_whose_tokens_were_revoked_is_sent_away(cloud: RunningCloud, token: str) -> None:
+    async def scenario() -> None:
+        async with welcomed(cloud, token) as device:
+            assert await post(cloud, expel=True, deviceId="dev-sim-1") == 1
+            assert (await device.expect("error"))["code"] == "AUTH_FAILED"
+            with pytest.raises(ConnectionClosed, match=r"1008.*AUTH_FAILED"):
+                await device.receive()
+
+    run(scenario())
+
+
+def test_in_binary_audio_of_a_cancelled_turn_goes_on_beside_the_next_one(
+    cloud: RunningCloud, token: str
+) -> None:
+    async def scenario() -> None:
+        async with welcomed_in_binary(cloud, token) as device:
+            await post(cloud, lateAudio={"turn": 1, "afterCancel": True})
+            await device.send(*frames(1, b""))
+            await device.expect("transcript")
+            await device.expect("text_response")
+            await device.receive_frame()
+            await device.send({"type": "cancel", "turn": 1}, *frames(2, b""))
+            _, heard = await device.receive_texts_and_frames(
+                lambda last: (last.kind, last.turn) == (5, 2)
+            )
+            turns = [frame.turn for frame in heard]
+            begun = turns.index(2)
+            assert 1 in turns[begun:]
+
+    before = cloud.get("counters")["late_packets"]
+    run(scenario())
+    assert cloud.get("counters")["late_packets"] > before
+
+
+def test_a_late_turn_is_late_once_and_only_if_it_is_the_one(
+    cloud: RunningCloud, token: str
+) -> None:
+    async def scenario() -> None:
+        async with welcomed_in_binary(cloud, token) as device:
+            await post(cloud, lateAudio={"turn": 7, "afterCancel": True})
+            await device.send(*frames(1, b""))
+            await device.expect("transcript")
+            await device.send({"type": "cancel", "turn": 1}, *frames(2, b""))
+            _, heard = await device.receive_texts_and_frames(lambda last: last.turn == 2)
+            assert not any(frame.kind == 5 for frame in heard)
+            assert await post(cloud, lateAudio=None) == 0
+
+    before = cloud.get("counters")["late_packets"]
+    run(scenario())
+    assert cloud.get("counters")["late_packets"] == before
+
+
+def test_in_seed_an_old_reply_goes_on_while_another_utterance_is_answered(
+    cloud: RunningCloud, token: str
+) -> None:
+    async def scenario() -> None:
+        async with welcomed(cloud, token) as device:
+            await post(cloud, lateAudio={"afterCancel": True})
+            await device.send(*chunks(b""))
+            await device.expect("transcript")
+            await device.expect("text_response")
+            await device.expect("audio_response")
+            await device.send(*chunks(b""))
+            kinds = [(await device.receive())["type"] for _ in range(60)]
+            assert kinds.count("transcript") == 1
+            assert "error" not in kinds
+            assert "audio_response" in kinds[kinds.index("text_response") :]
+
+    run(scenario())
+
+
+def test_in_the_gateway_dialect_too(cloud: RunningCloud, token: str) -> None:
+    cloud.post("stream-options", reply_format="pcm16")
+
+    async def scenario() -> None:
+        async with welcomed_by_gateway(cloud, token) as device:
+            await post(cloud, lateAudio={"afterCancel": True})
+            await device.send(*payloads(b""))
+            await device.receive()
+            for kind in ("transcript", "text_response", "audio_response"):
+                await device.expect(kind)
+            await device.send(*payloads(b""))
+            kinds = [(await device.receive())["type"] for _ in range(60)]
+            assert kinds.count("transcript") == 1
+            assert "error" not in kinds
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("spoken_before", [False, True])
+def test_audio_of_an_old_turn_is_sent_at_once(
+    cloud: RunningCloud, token: str, *, spoken_before: bool
+) -> None:
+    async def scenario() -> None:
+        async with welcomed_in_binary(cloud, token) as device:
+            if spoken_before:
+                await device.send(*frames(1, b""))
+                await device.receive_texts_and_frames(lambda last: last.kind == 5)
+            await post(cloud, lateAudio={"turn": 1, "afterCancel": False})
+            heard = await device.receive_frame()
+            assert (heard.turn, heard.kind) == (1, 3 if spoken_before else 4)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "says"),
+    [
+        ("stream", {}, "one of message, text, hex"),
+        ("stream", {"text": "a", "hex": "00"}, "one of message, text, hex"),
+        ("stream", {"txt": "a"}, "did you mean 'text'"),
+        ("stream", {"hex": "0"}, "hex"),
+        ("stream", {"error": "NO"}, "AUTH_FAILED"),
+        ("stream", {"message": "stop"}, "an object"),
+        ("stream", {"lateAudio": {"turn": -1, "afterCancel": True}}, "turn"),
+        ("stream", {"lateAudio": {"turn": 1}}, "afterCancel"),
+        ("stream", {"text": "a", "deviceId": 3}, "deviceId"),
+        ("stream-options", {"reply_format": "mp3"}, "reply_format"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_400_and_a_reason(
+    cloud: RunningCloud, what: str, body: dict[str, Json], says: str
+) -> None:
+    answer = requests.post(f"{cloud.cloud.control_url}/{what}", json=body, timeout=TIMEOUT_S)
+    assert answer.status_code == 400
+    assert says in answer.json()["error"]
+
+
+def test_options_are_listed(cloud: RunningCloud) -> None:
+    assert cloud.get("stream-options")["binary"] is True
