@@ -41,6 +41,8 @@ def http_disruption(faults: FaultBoard) -> Middleware:
             return await _disrupted(faults, request, handler, await _called(request), kind)
         if not request.path.startswith(UPLOADS):
             return await handler(request)
+        if faults.strike("expire_uploads", UPLOAD):
+            return _refusal(401, "StorageTokenExpired", "Store File Authorization expired")
         if fault := faults.strike("cut_uploads", UPLOAD):
             await _read(request, fault.after_bytes or 0)
             return _dropped(request)
@@ -133,10 +135,8 @@ async def _disrupted(
     kind: Kind | None,
 ) -> web.StreamResponse:
     if fault := faults.strike("http_status", function):
-        return web.json_response(
-            {"code": "DisruptedOnCommand", "message": "this answer was asked for"},
-            status=fault.status or web.HTTPServiceUnavailable.status_code,
-        )
+        status = fault.status or web.HTTPServiceUnavailable.status_code
+        return _refusal(status, "DisruptedOnCommand", "this answer was asked for")
     if fault := faults.strike("redirect", function):
         return web.Response(
             status=fault.status or web.HTTPTemporaryRedirect.status_code,
@@ -167,6 +167,10 @@ async def _read(request: web.Request, bytes_most: int) -> None:
     """Read so much of a body, or all of it."""
     while bytes_most > 0 and (piece := await request.content.read(min(bytes_most, READ_BYTES))):
         bytes_most -= len(piece)
+
+
+def _refusal(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"code": code, "message": message}, status=status)
 
 
 def _dropped(request: web.Request) -> web.Response:

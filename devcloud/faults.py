@@ -125,6 +125,10 @@ class FaultBoard:
         """Count that a fault was carried out."""
         self._struck[name] += 1
 
+    def count(self, name: str) -> int:
+        """Say how often a fault was carried out."""
+        return self._struck[name]
+
     def to_json(self) -> dict[str, object]:
         """Write them as the control API shows them: each fault, and how often each one struck."""
         return {
