@@ -46,6 +46,6 @@ pins: | $(BIN)/python ## rewrite requirements/ and package-lock.json (PINS_ARGS=
 $(BIN)/python:
 	@$(MAKE) setup
 
-clean: ## remove what was built, and caches; .venv stays
+clean: ## remove what was built, and caches; .venv and node_modules stay
 	rm -rf build ./*.egg-info .hypothesis
 	find . -path './$(VENV)' -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -266,3 +266,35 @@ def test_what_is_no_message_is_left_to_the_session(cloud: RunningCloud) -> None:
             return await peer.receive()
 
     assert asyncio.run(scenario())["type"] == "FatalError"
+
+
+def upload(cloud: RunningCloud, url: str = "") -> requests.Response:
+    return requests.post(
+        url or f"{cloud.cloud.convex_url}/api/storage/upload?token=any",
+        data=b"OggS" * 10_000,
+        headers={"Content-Type": "audio/opus"},
+        timeout=TIMEOUT_S,
+    )
+
+
+def test_an_upload_url_counts_as_expired(cloud: RunningCloud) -> None:
+    cloud.post_faults(expire_uploads={"times": 1})
+    answer = upload(cloud)
+    assert (answer.status_code, answer.json()["code"]) == (401, "StorageTokenExpired")
+
+
+@pytest.mark.parametrize("after_bytes", [0, 1, 10_000])
+def test_an_upload_is_cut_off(cloud: RunningCloud, after_bytes: int) -> None:
+    before = struck(cloud, "cut_uploads")
+    cloud.post_faults(cut_uploads=after_bytes)
+    with pytest.raises(requests.ConnectionError):
+        upload(cloud)
+    assert struck(cloud, "cut_uploads") == before + 1
+
+
+def test_an_upload_meets_the_faults_of_calls(cloud: RunningCloud) -> None:
+    cloud.post_faults(http_status={"status": 403, "function": "upload"})
+    assert upload(cloud).status_code == 403
+    assert cloud.authenticate()["convexToken"]
+    cloud.post_faults(http_status=None, garbage={"kind": "object", "function": "upload"})
+    assert upload(cloud).json() == {}
