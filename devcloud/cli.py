@@ -7,10 +7,11 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from devcloud.errors import PortBusyError, SettingsError, WorldError
-from devcloud.settings import HOST, Settings
+from devcloud.settings import ALGORITHMS, HOST, Settings
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long its tokens last, in seconds (default: %(default)s)",
     )
     parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="keep what is stored in FILE from one run to the next (default: in memory)",
+    )
+    parser.add_argument(
+        "--signing-algorithm",
+        choices=ALGORITHMS,
+        default=DEFAULTS.signing_algorithm,
+        help="what tokens are signed with (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--upload-lifetime-s",
+        type=float,
+        default=DEFAULTS.upload_lifetime_s,
+        help="how long an upload URL lasts, in seconds (default: %(default)s)",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="say that it is ready as one line of JSON"
     )
 
@@ -60,6 +79,9 @@ def run(args: argparse.Namespace) -> int:
             device_secret=args.device_secret,
             toy_id=args.toy_id,
             token_lifetime_s=args.token_lifetime_s,
+            data=args.data,
+            signing_algorithm=args.signing_algorithm,
+            upload_lifetime_s=args.upload_lifetime_s,
         )
         asyncio.run(_serve(settings, as_json=args.json))
     except SettingsError as error:

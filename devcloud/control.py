@@ -14,7 +14,8 @@
 ``POST /_dev/faults``        changes those that are named, and answers as GET does
 ===========================  =======================================================================
 
-``?toyId=`` names the toy where there are several. What cannot be is answered 400 with ``{"error":
+What is stored, and tokens, are in ``devcloud.data_control``. ``?toyId=`` names the toy; without it,
+it is the one that the only device carries. What cannot be is answered 400 with ``{"error":
 …}``. A page in a browser can reach loopback too: requests that name another host, or carry a body
 that is not declared as JSON, are refused.
 """

@@ -12,8 +12,9 @@ from aiohttp import web
 
 from devcloud.call_faults import UPLOAD
 from devcloud.errors import MalformedMessageError
-from devcloud.functions import Kind, canonical
+from devcloud.functions import UPLOAD_PATH, Kind, canonical
 from devcloud.garbage import GARBAGE
+from devcloud.http_api import BODY_BYTES_MAX, read_body, refusal
 from devcloud.json_text import JsonObject, JsonValue, parse_object
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from devcloud.sync import Close, SyncSession
 
 CALLS: Final = {f"/api/{kind.value}": kind for kind in Kind}
-UPLOADS: Final = "/api/storage/"
 
 READ_BYTES: Final = 4096
 """The most that is read at once of an upload that will be cut."""
@@ -35,18 +35,11 @@ def http_disruption(faults: FaultBoard) -> Middleware:
 
     @web.middleware
     async def disrupt(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not faults.disrupt_calls:
-            return await handler(request)
-        if kind := CALLS.get(request.path):
-            return await _disrupted(faults, request, handler, await _called(request), kind)
-        if not request.path.startswith(UPLOADS):
-            return await handler(request)
-        if faults.strike("expire_uploads", UPLOAD):
-            return _refusal(401, "StorageTokenExpired", "Store File Authorization expired")
-        if fault := faults.strike("cut_uploads", UPLOAD):
-            await _read(request, fault.after_bytes or 0)
-            return _dropped(request)
-        return await _disrupted(faults, request, handler, UPLOAD, kind=None)
+        if faults.disrupt_calls and request.path == UPLOAD_PATH:
+            return await _disrupted_upload(faults, request, handler)
+        if faults.disrupt_calls and request.path in CALLS:
+            return await _disrupted_call(faults, request, handler)
+        return await handler(request)
 
     return disrupt
 
@@ -127,6 +120,27 @@ class DisruptedSession:
 _REMOVED: Final = "QueryRemoved"
 
 
+async def _disrupted_call(
+    faults: FaultBoard, request: web.Request, handler: Handler
+) -> web.StreamResponse:
+    try:
+        function = await _called(request)
+    except web.HTTPRequestEntityTooLarge as error:
+        return refusal(413, "RequestTooLarge", str(error.text))
+    return await _disrupted(faults, request, handler, function, CALLS[request.path])
+
+
+async def _disrupted_upload(
+    faults: FaultBoard, request: web.Request, handler: Handler
+) -> web.StreamResponse:
+    if faults.strike("expire_uploads", UPLOAD):
+        return refusal(401, "StorageTokenExpired", "Store File Authorization expired")
+    if fault := faults.strike("cut_uploads", UPLOAD):
+        await _read(request, fault.after_bytes or 0)
+        return _dropped(request)
+    return await _disrupted(faults, request, handler, UPLOAD, kind=None)
+
+
 async def _disrupted(
     faults: FaultBoard,
     request: web.Request,
@@ -136,7 +150,7 @@ async def _disrupted(
 ) -> web.StreamResponse:
     if fault := faults.strike("http_status", function):
         status = fault.status or web.HTTPServiceUnavailable.status_code
-        return _refusal(status, "DisruptedOnCommand", "this answer was asked for")
+        return refusal(status, "DisruptedOnCommand", "this answer was asked for")
     if fault := faults.strike("redirect", function):
         return web.Response(
             status=fault.status or web.HTTPTemporaryRedirect.status_code,
@@ -157,7 +171,7 @@ async def _disrupted(
 async def _called(request: web.Request) -> str | None:
     """Find the function that a call names; what is wrong with it, its handler will say."""
     try:
-        message = parse_object(await request.read())
+        message = parse_object(await read_body(request, BODY_BYTES_MAX))
     except MalformedMessageError:
         return None
     return _name(message.get("path"))
@@ -167,10 +181,6 @@ async def _read(request: web.Request, bytes_most: int) -> None:
     """Read so much of a body, or all of it."""
     while bytes_most > 0 and (piece := await request.content.read(min(bytes_most, READ_BYTES))):
         bytes_most -= len(piece)
-
-
-def _refusal(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"code": code, "message": message}, status=status)
 
 
 def _dropped(request: web.Request) -> web.Response:

@@ -11,10 +11,12 @@
     │   │   └── UnknownFrameError    … and whose rule for it is to drop it without an answer
     │   ├── ValueEncodingError       JSON that is no Convex value
     │   ├── TokenError               a token that is missing, forged, expired or for another use
+    │   ├── UploadError              an upload that is refused
     │   └── FunctionError            a Convex function refused the call
     │       └── ConvexError          … with data for the caller, as its protocol has it
     └── WorldError                   the world failed: the caller did nothing wrong
         ├── PortBusyError            somebody else listens on our port
+        ├── DataFileError            the file with the data cannot be used
         ├── MissingPartError         a program or library of the system is not installed
         ├── RecognitionError         the recogniser ended or did not answer in time
         └── SpeechError              the synthesiser ended badly or did not answer in time
@@ -86,6 +88,18 @@ class TokenError(MisuseError):
         self.code = code
 
 
+class UploadError(MisuseError):
+    """An upload was refused.
+
+    ``status`` is the answer's, ``code`` the short word that Convex puts beside the text.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
 class FunctionError(MisuseError):
     """A Convex function refused the call; the text is what the caller gets to read."""
 
@@ -93,8 +107,8 @@ class FunctionError(MisuseError):
 class ConvexError(FunctionError):
     """An application error: ``data`` reaches the caller as ``ConvexError.data``."""
 
-    def __init__(self, data: dict[str, ConvexValue]) -> None:
-        super().__init__(f"Uncaught ConvexError: {data}")
+    def __init__(self, data: ConvexValue) -> None:
+        super().__init__(f"Uncaught ConvexError: {data!r}")
         self.data = data
 
 
@@ -104,6 +118,10 @@ class WorldError(DevcloudError):
 
 class PortBusyError(WorldError):
     """Somebody else listens on the port."""
+
+
+class DataFileError(WorldError):
+    """The file with the deployment's data cannot be used; the text names it."""
 
 
 class MissingPartError(WorldError):

@@ -1,15 +1,16 @@
 """The Convex functions that are offered, and how a call becomes an outcome.
 
-A function is plain Python: the caller's identity and the arguments in, a Convex value out, or
-``ConvexError`` for what its protocol calls an error. It sees the deployment and changes it; it does
-no I/O and returns at once, so a call cannot be caught half done.
+A mutation is a transaction: it changes all that it says or, if it raises, nothing. What its
+arguments must be is checked before it starts. The functions that store records are in
+``record_functions``, those of the development cloud's own in ``own_functions``.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,11 @@ from typing import TYPE_CHECKING, Final
 from devcloud import values
 from devcloud.calls import CallLog, ReceivedCall
 from devcloud.errors import ConvexError, FunctionError, MalformedMessageError
+from devcloud.function import OF_DEVICE, OF_TOY, Context, Function, text
+from devcloud.own_functions import ECHO, FAIL
+from devcloud.record_functions import MUTATIONS
 from devcloud.tokens import Audience, Identity, Tokens
+from devcloud.validators import STRING, fields, optional
 
 if TYPE_CHECKING:
     from devcloud.deployment import Deployment
@@ -26,6 +31,11 @@ if TYPE_CHECKING:
     from devcloud.values import ConvexObject, ConvexValue
 
 NAME_CHARS_MAX: Final = 200
+
+ARGUMENTS_BYTES_MAX: Final = 16 << 20
+"""Convex's limit of one call's arguments, by its own way of counting them."""
+
+UPLOAD_PATH: Final = "/api/storage/upload"
 
 
 class Kind(Enum):
@@ -49,11 +59,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a call: a value, or an error text with, for a ConvexError, its data."""
+    """What became of a call: a value, or an error text with, for a ConvexError, its data.
+
+    ``log_lines`` are what the function wrote with ``console.log``.
+    """
 
     value: ConvexValue = None
     error: str | None = None
-    error_data: ConvexObject | None = None
+    error_data: ConvexValue = None
+    log_lines: tuple[str, ...] = field(default=(), compare=False)
     request_id: str = field(default_factory=lambda: secrets.token_hex(8), compare=False)
 
     @property
@@ -63,10 +77,7 @@ class Outcome:
 
 
 class Functions:
-    """The functions of one development cloud.
-
-    Each is declared below with its kind and the arguments it takes, all of them strings.
-    """
+    """The functions of one development cloud."""
 
     def __init__(
         self,
@@ -81,13 +92,24 @@ class Functions:
         self._faults = faults
         self._calls = calls
         self._token_lifetime_s = token_lifetime_s
-        self._functions: Mapping[tuple[Kind, str], _Function] = {
-            (Kind.MUTATION, "auth:authenticateDevice"): _Function(
-                self._authenticate_device, ("deviceId", "deviceSecret")
+        self._functions: Mapping[tuple[Kind, str], Function] = {
+            (Kind.MUTATION, "auth:authenticateDevice"): Function(
+                self._authenticate_device, fields(**OF_DEVICE, deviceSecret=STRING)
             ),
-            (Kind.QUERY, "toys:getConfiguration"): _Function(
-                self._get_configuration, ("deviceId", "toyId")
+            (Kind.QUERY, "toys:getConfiguration"): Function(_get_configuration, fields(**OF_TOY)),
+            (Kind.QUERY, "devices:commands"): Function(_list_commands, fields(**OF_DEVICE)),
+            (Kind.MUTATION, "storage:generateUploadUrl"): Function(
+                _generate_upload_url,
+                fields(
+                    **OF_DEVICE,
+                    toyId=optional(STRING),
+                    recordId=optional(STRING),
+                    timestamp=optional(STRING),
+                ),
             ),
+            **{(Kind.MUTATION, name): function for name, function in MUTATIONS.items()},
+            **{(kind, "dev:echo"): ECHO for kind in Kind},
+            **{(kind, "dev:fail"): FAIL for kind in Kind},
         }
 
     @property
@@ -108,37 +130,45 @@ class Functions:
                 _outcome_word(outcome),
             )
         )
-        if call.kind is Kind.MUTATION and outcome.error is None:
-            self._deployment.commit()
         return outcome
 
     def rerun(self, call: Call) -> Outcome:
         """Carry out a query again for a subscriber; it is not a call of its own."""
+        context = Context(self._deployment, call.identity)
         try:
-            return Outcome(self._call(call))
+            value = self._call(call, context)
         except ConvexError as error:
             message = f"Uncaught ConvexError: {json.dumps(values.encode(error.data))}"
-            return Outcome(error=message, error_data=error.data)
+            return Outcome(error=message, error_data=error.data, log_lines=tuple(context.log_lines))
         except FunctionError as error:
-            return Outcome(error=str(error))
+            return Outcome(error=str(error), log_lines=tuple(context.log_lines))
+        return Outcome(value, log_lines=tuple(context.log_lines))
 
-    def _call(self, call: Call) -> ConvexValue:
+    def _call(self, call: Call, context: Context) -> ConvexValue:
         name = canonical(call.name)
         function = self._functions.get((call.kind, name))
         if function is None:
             raise FunctionError(_missing(call.kind, name, self._functions))
-        return function.body(call.identity, *_checked(call.arguments, function.arguments))
+        size = values.size(call.arguments)
+        if size > ARGUMENTS_BYTES_MAX:
+            raise FunctionError(
+                f"Arguments for {name} are too large (actual: {size} bytes, limit:"
+                f" {ARGUMENTS_BYTES_MAX} bytes)"
+            )
+        function.arguments.check(call.arguments)
+        changes = call.kind is Kind.MUTATION
+        with self._deployment.transaction() if changes else nullcontext():
+            return function.body(context, call.arguments)
 
-    def _authenticate_device(
-        self, _: Identity | None, device_id: str, device_secret: str
-    ) -> ConvexValue:
+    def _authenticate_device(self, _: Context, arguments: ConvexObject) -> ConvexValue:
+        device_id = text(arguments, "deviceId")
         if self._faults.now.refuse_auth:
             self._faults.struck("refuse_auth")
             raise ConvexError({"code": "BAD_SECRET"})
         device = self._deployment.device(device_id)
         if device is None:
             raise ConvexError({"code": "DEVICE_NOT_FOUND"})
-        if not device.knows(device_secret):
+        if not device.knows(text(arguments, "deviceSecret")):
             raise ConvexError({"code": "BAD_SECRET"})
         lifetime_s = self._faults.now.token_lifetime_s or self._token_lifetime_s
         if self._faults.now.token_lifetime_s:
@@ -150,15 +180,20 @@ class Functions:
             "websocketTokenLifetimeS": lifetime_s,
         }
 
-    def _get_configuration(
-        self, identity: Identity | None, device_id: str, toy_id: str
-    ) -> ConvexValue:
-        if identity is None or identity.device_id != device_id:
-            raise ConvexError({"code": "UNAUTHENTICATED"})
-        toy = self._deployment.toy(toy_id, device_id)
-        if toy is None:
-            raise ConvexError({"code": "TOY_NOT_FOUND"})
-        return toy.configuration
+
+def _get_configuration(context: Context, arguments: ConvexObject) -> ConvexValue:
+    return context.toy(arguments).configuration
+
+
+def _list_commands(context: Context, arguments: ConvexObject) -> ConvexValue:
+    open_commands = context.deployment.commands.open(context.device(arguments))
+    return [values.decode(command) for command in open_commands]
+
+
+def _generate_upload_url(context: Context, arguments: ConvexObject) -> ConvexValue:
+    deployment = context.deployment
+    token = deployment.uploads.issue(context.device(arguments), deployment.now_ms)
+    return {"url": f"{deployment.url}{UPLOAD_PATH}?token={token}"}
 
 
 def canonical(name: str) -> str:
@@ -184,14 +219,6 @@ def decode_arguments(json_arguments: JsonValue) -> ConvexObject:
     return arguments
 
 
-@dataclass(frozen=True, slots=True)
-class _Function:
-    """A function's body, and the names of the arguments it takes after the caller's identity."""
-
-    body: Callable[..., ConvexValue]
-    arguments: tuple[str, ...]
-
-
 def _missing(kind: Kind, name: str, functions: Mapping[tuple[Kind, str], object]) -> str:
     name = name[:NAME_CHARS_MAX]
     for other_kind, other_name in functions:
@@ -203,29 +230,9 @@ def _missing(kind: Kind, name: str, functions: Mapping[tuple[Kind, str], object]
     return f"Could not find public function for '{name}'. Did you forget to run `npx convex dev`?"
 
 
-def _checked(arguments: ConvexObject, names: tuple[str, ...]) -> list[str]:
-    unknown = set(arguments) - set(names)
-    if unknown:
-        extra = min(unknown)[:NAME_CHARS_MAX]
-        raise FunctionError(
-            f"ArgumentValidationError: Object contains extra field `{extra}` that is not in the"
-            " validator."
-        )
-    checked = []
-    for name in names:
-        if name not in arguments:
-            raise FunctionError(
-                f"ArgumentValidationError: Object is missing the required field `{name}`."
-            )
-        argument = arguments[name]
-        if not isinstance(argument, str):
-            raise FunctionError(f"ArgumentValidationError: `{name}` must be v.string().")
-        checked.append(argument)
-    return checked
-
-
 def _outcome_word(outcome: Outcome) -> str:
     if outcome.error is None:
         return "success"
-    code = (outcome.error_data or {}).get("code")
+    data = outcome.error_data
+    code = data.get("code") if isinstance(data, Mapping) else None
     return code if isinstance(code, str) else "error"

@@ -4,8 +4,8 @@
 ``{"path": "module:function", "format": "convex_encoded_json", "args": {…}}`` and an optional
 ``Authorization: Bearer`` token. A call that reached its function is answered 200, with
 ``{"status": "success", "value": …}`` or
-``{"status": "error", "errorMessage": …, "errorData"?: …}``; one that did not is answered with
-another status and ``{"code": …, "message": …}``.
+``{"status": "error", "errorMessage": …, "errorData"?: …}``, both with the function's ``logLines``;
+one that did not is answered with another status and ``{"code": …, "message": …}``.
 
 Source: Convex's documentation of its HTTP API, and what its Python client reads.
 """
@@ -24,6 +24,9 @@ from devcloud.tokens import Audience, Tokens
 
 if TYPE_CHECKING:
     from devcloud.values import ConvexObject
+
+BODY_BYTES_MAX: Final = 20 << 20
+"""More than the arguments' own limit: JSON is longer than what Convex counts."""
 
 FORMATS: Final = (None, "json", "convex_encoded_json")
 """What ``format`` may be; for the values that are offered, both are the same."""
@@ -49,13 +52,13 @@ class HttpApi:
                 request.headers.get("Authorization"), Audience.CLOUD
             )
         except TokenError as error:
-            return _refusal(401, error.code, str(error))
+            return refusal(401, error.code, str(error))
         try:
-            name, arguments = _parse(await request.read())
+            name, arguments = _parse(await read_body(request, BODY_BYTES_MAX))
         except web.HTTPRequestEntityTooLarge as error:
-            return _refusal(413, "RequestTooLarge", str(error.text))
+            return refusal(413, "RequestTooLarge", str(error.text))
         except (MalformedMessageError, ValueEncodingError) as error:
-            return _refusal(400, "BadRequest", str(error))
+            return refusal(400, "BadRequest", str(error))
         kind = Kind(request.match_info["kind"])
         outcome = self._functions.run(Call(kind, name, arguments, identity, "http"))
         answer: JsonObject
@@ -65,6 +68,7 @@ class HttpApi:
             answer = {"status": "error", "errorMessage": outcome.error_message}
             if outcome.error_data is not None:
                 answer["errorData"] = values.encode(outcome.error_data)
+        answer["logLines"] = list(outcome.log_lines)
         return web.json_response(answer)
 
     async def _version(self, _: web.Request) -> web.Response:
@@ -78,5 +82,26 @@ def _parse(body: bytes) -> tuple[str, ConvexObject]:
     return field(request, "path", str), decode_arguments(request.get("args", {}))
 
 
-def _refusal(status: int, code: str, message: str) -> web.Response:
+_BODY: Final = web.RequestKey("body", bytes)
+
+
+async def read_body(request: web.Request, bytes_max: int) -> bytes:
+    """Read a request's body, whatever the application's own limit is, or what was read before.
+
+    Raises:
+        web.HTTPRequestEntityTooLarge: it is longer; not all of it was read.
+    """
+    if _BODY in request:
+        return request[_BODY]
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > bytes_max:
+            raise web.HTTPRequestEntityTooLarge(bytes_max, len(body))
+    request[_BODY] = bytes(body)
+    return bytes(body)
+
+
+def refusal(status: int, code: str, message: str) -> web.Response:
+    """Answer as Convex does when a request does not come to a function."""
     return web.json_response({"code": code, "message": message}, status=status)

@@ -13,6 +13,7 @@ from devcloud.calls import CallLog
 from devcloud.connection import Services
 from devcloud.control import PREFIX, ControlApi, refuse_strangers
 from devcloud.counters import Counters
+from devcloud.data_control import DataControl
 from devcloud.deployment import seeded
 from devcloud.disruption import http_disruption
 from devcloud.errors import PortBusyError
@@ -20,6 +21,7 @@ from devcloud.faults import FaultBoard
 from devcloud.functions import Functions
 from devcloud.gateway import Gateway
 from devcloud.http_api import HttpApi
+from devcloud.keys_api import KeysApi
 from devcloud.late_audio import LateAudio
 from devcloud.recognition import Recogniser
 from devcloud.settings import HOST, Settings
@@ -30,6 +32,7 @@ from devcloud.stream_options import StreamOptions, StreamOptionsBoard
 from devcloud.sync_socket import SyncSockets
 from devcloud.tokens import Tokens
 from devcloud.turns import TurnLog
+from devcloud.upload_api import UploadApi
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,11 +63,15 @@ class DevelopmentCloud:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         seed = self.settings
-        self.deployment = seeded(seed.device_id, seed.device_secret, seed.toy_id)
+        self.deployment = seeded(seed.device_id, seed.device_secret, seed.toy_id, seed.data)
+        self.deployment.uploads.url_lifetime_s = seed.upload_lifetime_s
         self.faults = FaultBoard()
         self.turns = TurnLog()
         self.calls = CallLog()
         self.counters = Counters()
+        self.tokens = Tokens(
+            algorithm=seed.signing_algorithm, faults=self.faults, counters=self.counters
+        )
         self.stream_options = StreamOptionsBoard(StreamOptions(binary=seed.binary))
         self.late_audio = LateAudio()
         self.recogniser = Recogniser()
@@ -92,6 +99,7 @@ class DevelopmentCloud:
         async with AsyncExitStack() as started:
             # Closed after the connections, for an utterance would start it again.
             started.push_async_callback(self.recogniser.close)
+            started.callback(self.deployment.close)
             runner = web.AppRunner(
                 self._application(speaker), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
             )
@@ -107,6 +115,7 @@ class DevelopmentCloud:
             await self.recogniser.start()
             host, port = runner.addresses[0]
             self._authority = f"{host}:{port}"
+            self.deployment.url = self.convex_url
             self._running = started.pop_all()
         return self
 
@@ -119,7 +128,7 @@ class DevelopmentCloud:
         await self._running.aclose()
 
     def _application(self, speaker: Speaker) -> web.Application:
-        tokens = Tokens(faults=self.faults, counters=self.counters)
+        tokens = self.tokens
         sockets = Sockets()
         functions = Functions(
             self.deployment, tokens, self.faults, self.calls, self.settings.token_lifetime_s
@@ -139,15 +148,20 @@ class DevelopmentCloud:
         self.gateway = Gateway(services)
         stream_control = StreamControl(self.gateway, self.stream_options, self.late_audio)
         control = ControlApi(self.deployment, self.faults, self.turns, self.calls, self.counters)
+        data_control = DataControl(self.deployment, tokens)
         application = web.Application(
             middlewares=[refuse_strangers, http_disruption(self.faults)],
             client_max_size=BODY_BYTES_MAX,
         )
         application.add_routes(HttpApi(functions, tokens).routes())
+        application.add_routes(UploadApi(self.deployment).routes())
+        application.add_routes(KeysApi(tokens).routes())
         application.add_routes(
             SyncSockets(self.deployment, functions, tokens, sockets, self.faults).routes()
         )
         application.add_routes(self.gateway.routes())
-        application.add_routes([*control.routes(), *stream_control.routes()])
+        application.add_routes(
+            [*control.routes(), *data_control.routes(), *stream_control.routes()]
+        )
         application.on_shutdown.append(sockets.close_all)
         return application

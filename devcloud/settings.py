@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from devcloud.errors import SettingsError
+from devcloud.errors import SettingsError, UnknownNameError
 
 HOST: Final = "127.0.0.1"
 """The only address it listens on: it gives out test credentials and obeys whoever asks."""
@@ -16,6 +17,10 @@ DEFAULT_PORT: Final = 8210
 PORT_MAX: Final = 65_535
 ID_CHARS_MAX: Final = 128
 TOKEN_LIFETIME_S_MAX: Final = 366 * 24 * 3600.0
+UPLOAD_LIFETIME_S_MAX: Final = 24 * 3600.0
+
+ALGORITHMS: Final = ("ES256", "RS256")
+"""What tokens may be signed with: the two that Convex takes from an identity provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,10 @@ class Settings:
     ``port`` 0 takes a free one. ``token_lifetime_s`` holds for both tokens of a device. The ids and
     the secret describe the one device, with its one toy, that is known from the start. ``binary``
     says whether the stream agrees to the binary dialect when a device offers it.
+
+    ``data`` is the file that holds what was stored, from one run to the next; without it, all is in
+    memory and gone afterwards. ``signing_algorithm`` is one of ``ALGORITHMS``. An upload URL lasts
+    ``upload_lifetime_s``.
 
     Raises:
         SettingsError: one of them cannot be; the text names it.
@@ -37,6 +46,10 @@ class Settings:
     token_lifetime_s: float = 3600.0
     binary: bool = True
 
+    data: Path | None = None
+    signing_algorithm: str = ALGORITHMS[0]
+    upload_lifetime_s: float = 3600.0
+
     def __post_init__(self) -> None:
         if not 0 <= self.port <= PORT_MAX:
             raise SettingsError(f"port {self.port}: must be 0 (any free one) to {PORT_MAX}")
@@ -46,9 +59,17 @@ class Settings:
                 raise SettingsError(
                     f"{name}: must be 1 to {ID_CHARS_MAX} printable ASCII characters"
                 )
-        lifetime_s = self.token_lifetime_s
-        if not (math.isfinite(lifetime_s) and 0 < lifetime_s <= TOKEN_LIFETIME_S_MAX):
-            raise SettingsError(
-                f"token_lifetime_s {lifetime_s}: must be above 0 and at most"
-                f" {TOKEN_LIFETIME_S_MAX:.0f} seconds"
-            )
+        if self.signing_algorithm not in ALGORITHMS:
+            raise UnknownNameError("signing algorithm", self.signing_algorithm, ALGORITHMS)
+        for name, most_s in _LIFETIMES_S_MAX.items():
+            lifetime_s: float = getattr(self, name)
+            if not (math.isfinite(lifetime_s) and 0 < lifetime_s <= most_s):
+                raise SettingsError(
+                    f"{name} {lifetime_s}: must be above 0 and at most {most_s:.0f} seconds"
+                )
+
+
+_LIFETIMES_S_MAX: Final = {
+    "token_lifetime_s": TOKEN_LIFETIME_S_MAX,
+    "upload_lifetime_s": UPLOAD_LIFETIME_S_MAX,
+}

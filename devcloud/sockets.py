@@ -24,15 +24,21 @@ class Sockets:
     def __init__(self) -> None:
         self._open: WeakSet[web.WebSocketResponse] = WeakSet()
 
-    async def accept(self, request: web.Request) -> web.WebSocketResponse:
+    async def accept(
+        self, request: web.Request, message_bytes_max: int = MESSAGE_BYTES_MAX
+    ) -> web.WebSocketResponse:
         """Carry out an upgrade."""
         socket = web.WebSocketResponse(
             timeout=CLOSE_TIMEOUT_S,
             heartbeat=HEARTBEAT_S,
-            max_msg_size=MESSAGE_BYTES_MAX,
+            max_msg_size=message_bytes_max,
             compress=False,
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            # Nobody will read it; but aiohttp reports whatever else is raised as our failure.
+            raise web.HTTPBadRequest(text="the peer is gone") from None
         self._open.add(socket)
         return socket
 

@@ -101,17 +101,24 @@ class SyncSession:
             message = parse_object(text)
             self._receive(field(message, "type", str), message, now_s)
         except TokenError as error:
-            self._end_unauthenticated(error, update_attempted=error.code != _EXPIRED)
+            self._end_unauthenticated(
+                error, update_attempted=error.code not in {_EXPIRED, _REVOKED}
+            )
         except (MalformedMessageError, ValueEncodingError) as error:
             self._send({"type": "FatalError", "error": str(error)})
             self.closed = Close(POLICY_VIOLATION, "BadRequest")
 
     def refresh(self, now_s: float) -> None:
-        """Look at the data again, and tell the client what has changed for it."""
-        if self.closed or not self._queries:
+        """Look at the data again, and tell the client what has changed for it.
+
+        Due after every commit, and when tokens were taken back.
+        """
+        if self.closed:
             return
         try:
-            self._transition(now_s, even_empty=False)
+            self._refuse_revoked()
+            if self._queries:
+                self._transition(now_s, even_empty=False)
         except TokenError as error:
             self._end_unauthenticated(error, update_attempted=False)
 
@@ -220,7 +227,7 @@ class SyncSession:
             "requestId": request_id,
             "success": succeeded,
             "result": values.encode(outcome.value) if succeeded else outcome.error_message,
-            "logLines": [],
+            "logLines": list(outcome.log_lines),
         }
         if kind is Kind.MUTATION:
             response["ts"] = values.encode_u64(self._functions.timestamp) if succeeded else None
@@ -256,7 +263,12 @@ class SyncSession:
             }
         )
 
+    def _refuse_revoked(self) -> None:
+        if self._identity and self._tokens.is_revoked(self._identity):
+            raise TokenError(_REVOKED, "Convex token identity revoked")
+
     def _refuse_expired(self, now_s: float) -> None:
+        self._refuse_revoked()
         if self._identity and self._tokens.expired(self._identity, now_s):
             raise TokenError(_EXPIRED, "Convex token identity expired")
 
@@ -276,6 +288,7 @@ class SyncSession:
 
 
 _EXPIRED: Final = "TokenExpired"
+_REVOKED: Final = "TokenRevoked"
 
 
 def _query_result(query_id: int, outcome: Outcome) -> JsonObject:
@@ -284,14 +297,14 @@ def _query_result(query_id: int, outcome: Outcome) -> JsonObject:
             "type": "QueryUpdated",
             "queryId": query_id,
             "value": values.encode(outcome.value),
-            "logLines": [],
+            "logLines": list(outcome.log_lines),
             "journal": None,
         }
     result: JsonObject = {
         "type": "QueryFailed",
         "queryId": query_id,
         "errorMessage": outcome.error_message,
-        "logLines": [],
+        "logLines": list(outcome.log_lines),
         "journal": None,
     }
     if outcome.error_data is not None:

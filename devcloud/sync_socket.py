@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from devcloud.sockets import Sockets
     from devcloud.tokens import Tokens
 
+MESSAGE_BYTES_MAX: Final = 20 << 20
+"""As much as a call over HTTP may have; a longer message closes its connection (1009)."""
+
 PING_INTERVAL_S: Final = 15.0
 """Clients take 30 s without a message for a dead server."""
+
+CLOSE_DELAY_S: Final = 0.05
+"""How long a client waits to be told that its connection ends. No deployment tells sooner; and the
+Python client, told while it still sends, tries a bad token again, later each time, before it looks
+for a better one: on loopback that took up to 34 s, and with this delay about 1 s."""
 
 
 class SyncSockets:
@@ -48,10 +56,13 @@ class SyncSockets:
         return [web.get("/api/sync", self._serve), web.get("/api/{version}/sync", self._serve)]
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
-        socket = await self._sockets.accept(request)
+        socket = await self._sockets.accept(request, MESSAGE_BYTES_MAX)
         session = DisruptedSession(SyncSession(self._functions, self._tokens), self._faults)
         connection = _Connection(socket, session, request.transport)
-        with self._deployment.watching(connection.committed.set):
+        with (
+            self._deployment.watching(connection.committed.set),
+            self._tokens.watching(connection.committed.set),
+        ):
             updates = asyncio.create_task(connection.push_updates())
             try:
                 await connection.receive()
@@ -100,6 +111,8 @@ class _Connection:
         # for a slow reader here also keeps its outbox from growing.
         async with self._turn:
             change(time.time())
+            if self._session.closed:
+                await asyncio.sleep(CLOSE_DELAY_S)
             try:
                 for message in self._session.messages_to_send():
                     data = message if isinstance(message, bytes) else message.encode()

@@ -105,6 +105,46 @@ def decode(json_value: JsonValue, *, nesting_max: int = NESTING_MAX) -> ConvexVa
     }
 
 
+def decode_object(json_value: JsonValue) -> ConvexObject:
+    """Turn a parsed JSON object into a Convex object.
+
+    Raises:
+        ValueEncodingError: as ``decode``, or it is another value.
+    """
+    value = decode(json_value)
+    if not isinstance(value, Mapping):
+        raise ValueEncodingError("it must be an object")
+    return value
+
+
+def size(value: ConvexValue) -> int:
+    """Count the bytes that a value takes by Convex's rules, which its limits are about."""
+    match value:
+        case None | bool():
+            return 1
+        case Int64() | int() | float():
+            return 1 + EIGHT_BYTES
+        case str():
+            return len(value.encode()) + 2
+        case bytes():
+            return len(value) + 2
+        case Mapping():
+            return 2 + sum(len(name) + 1 + size(item) for name, item in value.items())
+        case _:
+            return 2 + sum(map(size, value))
+
+
+def nesting(value: ConvexValue) -> int:
+    """Count how deep a value is nested: 0 for one that holds no other."""
+    match value:
+        case Mapping():
+            return 1 + max(map(nesting, value.values()), default=0)
+        case None | bool() | Int64() | int() | float() | str() | bytes():
+            return 0
+        case _:
+            return 1 + max(map(nesting, value), default=0)
+
+
 def encode_u64(number: int) -> str:
     """Write a timestamp as the sync protocol does: base64 of 8 little-endian bytes."""
     return _to_base64(number.to_bytes(8, "little"))

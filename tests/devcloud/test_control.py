@@ -43,7 +43,7 @@ def test_a_change_of_the_configuration_is_answered_with_the_next_version(
                 "headers": {"Content-Type": "application/json; x"},
                 "params": "toyId=x",
             },
-            "toyId must be one of toy-sim-1",
+            "'x' is no toy; there are toy-sim-1",
         ),
         ({"data": b"{"}, "application/json"),
         ({"data": b"{", "headers": {"Content-Type": "application/json"}}, "not JSON"),

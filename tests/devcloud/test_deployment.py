@@ -40,8 +40,8 @@ def test_a_toy_is_found_only_by_the_device_that_carries_it() -> None:
 
 
 def test_an_unknown_toy_cannot_be_configured() -> None:
-    with pytest.raises(SettingsError, match="must be one of toy"):
-        seeded("device", "secret", "toy").configure({}, "another")
+    with pytest.raises(SettingsError, match="did you mean 'toy'"):
+        seeded("device", "secret", "toy").configure({}, "toyy")
 
 
 def test_a_device_knows_its_own_secret_only() -> None:

@@ -78,7 +78,10 @@ def test_what_is_no_call_is_refused_with_400(cloud: RunningCloud, body: bytes) -
     assert (answer.status_code, answer.json()["code"]) == (400, "BadRequest")
 
 
-def test_a_body_that_is_too_large_is_refused_with_413(cloud: RunningCloud) -> None:
+def test_a_body_that_is_too_large_is_refused_with_413(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devcloud.http_api.BODY_BYTES_MAX", 1 << 20)
     answer = post(cloud, "/api/query", data=b"x" * (2 << 20))
     assert (answer.status_code, answer.json()["code"]) == (413, "RequestTooLarge")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import requests
 
 from tests.devcloud.running import TIMEOUT_S
 
@@ -41,11 +42,13 @@ class Report:
         self.steps: dict[str, Json] = {}
         self.rest = stderr
         for line in stdout.splitlines():
-            if line.startswith('{"step"'):
-                step = json.loads(line)
+            logged, brace, report = line.partition('{"step"')
+            if brace:
+                # What functions log may stand before and behind it.
+                step, end = json.JSONDecoder().raw_decode(brace + report)
                 self.steps[step["step"]] = step
-            else:
-                self.rest += f"{line}\n"
+                logged += (brace + report)[end:]
+            self.rest += f"{logged}\n" if logged else ""
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +66,12 @@ def ready() -> Iterator[dict[str, Json]]:
             process.terminate()
 
 
-@pytest.fixture(scope="module", params=CLIENTS)
-def report(request: pytest.FixtureRequest, ready: dict[str, Json]) -> Report:
-    """One client's way through all steps."""
-    *command, client = CLIENTS[request.param]
+def taken(client: str, ready: dict[str, Json]) -> Report:
+    """Go through all steps with one client."""
+    *command, kind = CLIENTS[client]
     try:
         done = subprocess.run(
-            (*command, ready["convex_url"], ready["control_url"], client),
+            (*command, ready["convex_url"], ready["control_url"], kind),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
@@ -81,7 +83,36 @@ def report(request: pytest.FixtureRequest, ready: dict[str, Json]) -> Report:
     return Report(done.stdout, done.stderr)
 
 
+@pytest.fixture(scope="module", params=CLIENTS)
+def report(request: pytest.FixtureRequest, ready: dict[str, Json]) -> Report:
+    """One client's way through all steps."""
+    return taken(request.param, ready)
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_the_official_client_takes_the_step(report: Report, step: str) -> None:
     assert step in report.steps, f"never got there; it said besides:\n{report.rest}"
     assert report.steps[step]["passed"], f"{report.steps[step]['why']}\n{report.rest}"
+
+
+def test_what_functions_log_reaches_whoever_called_and_does_no_harm(report: Report) -> None:
+    assert "echo" in report.rest
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_mutations_and_transitions_may_come_twice_and_every_step_is_taken(
+    ready: dict[str, Json], client: str
+) -> None:
+    def deliver_twice(fault: Json) -> int:
+        url = f"{ready['control_url']}/faults"
+        answer = requests.post(url, json={"duplicate_delivery": fault}, timeout=TIMEOUT_S)
+        count: int = answer.json()["struck"]["duplicate_delivery"]
+        return count
+
+    before = deliver_twice({})
+    try:
+        report = taken(client, ready)
+    finally:
+        struck = deliver_twice(None) - before
+    assert [step for step in STEPS if not report.steps.get(step, {}).get("passed")] == []
+    assert struck

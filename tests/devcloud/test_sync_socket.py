@@ -115,7 +115,10 @@ def test_a_token_that_is_refused_is_told_and_closes(cloud: RunningCloud) -> None
     assert (error["type"], code) == ("AuthError", 1008)
 
 
-def test_a_message_that_is_too_long_closes(cloud: RunningCloud) -> None:
+def test_a_message_that_is_too_long_closes(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devcloud.sync_socket.MESSAGE_BYTES_MAX", 1 << 20)
     assert asyncio.run(exchange(cloud, "/api/sync", " " * (1 << 20) + "{}")) == [1009]
 
 
