@@ -62,6 +62,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long an upload URL lasts, in seconds (default: %(default)s)",
     )
     parser.add_argument(
+        "--no-binary",
+        action="store_true",
+        help="do not agree to the stream's binary dialect when a device offers it",
+    )
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="serve https and wss, with a certificate of an authority made for this",
+    )
+    parser.add_argument(
+        "--authority",
+        type=Path,
+        metavar="DIR",
+        help="keep that authority in DIR from one run to the next (default: made anew)",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="say that it is ready as one line of JSON"
     )
 
@@ -82,6 +98,9 @@ def run(args: argparse.Namespace) -> int:
             data=args.data,
             signing_algorithm=args.signing_algorithm,
             upload_lifetime_s=args.upload_lifetime_s,
+            binary=not args.no_binary,
+            tls=args.tls,
+            authority=args.authority,
         )
         asyncio.run(_serve(settings, as_json=args.json))
     except SettingsError as error:
@@ -113,12 +132,15 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
                     "convex_url": cloud.convex_url,
                     "stream_url": cloud.stream_url,
                     "control_url": cloud.control_url,
+                    "ca_file": cloud.ca_file and str(cloud.ca_file),
+                    "spki_pin": cloud.spki_pin,
                     "pid": os.getpid(),
                 }
             )
         else:
+            trust = f" SSL_CERT_FILE={cloud.ca_file}" if cloud.ca_file else ""
             line = (
-                f"cloud ready: CONVEX_URL={cloud.convex_url} STREAM_URL={cloud.stream_url}"
+                f"cloud ready: CONVEX_URL={cloud.convex_url} STREAM_URL={cloud.stream_url}{trust}"
                 " (Ctrl-C stops it)"
             )
         print(line, flush=True)

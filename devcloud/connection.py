@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from devcloud.sockets import Sockets
     from devcloud.speech import Speaker
     from devcloud.stream_options import StreamOptionsBoard
-    from devcloud.tokens import Tokens
+    from devcloud.tokens import Identity, Tokens
     from devcloud.turns import Turn, TurnLog
     from devcloud.uplink import Uplink
 
@@ -77,9 +77,14 @@ class Peer:
     """Who is at the other end of a connection, by the headers of its upgrade."""
 
     connection: int
-    device_id: str
+    identity: Identity
     toy_id: str
     transport: asyncio.Transport | None
+
+    @property
+    def device_id(self) -> str:
+        """Which device it is."""
+        return self.identity.device_id
 
 
 @dataclass(slots=True)
@@ -119,6 +124,8 @@ class Connection:
         self._turn: Turn | None = None
         self._utterance: Utterance | None = None
         self._reply: _Reply | None = None
+        self._loop = asyncio.get_running_loop()
+        self._dismissal: asyncio.Task[None] | None = None
         self._outdated: set[asyncio.Task[None]] = set()
         """Replies that go on on command although they are not wanted any more."""
 
@@ -150,6 +157,8 @@ class Connection:
             replies = {*self._outdated, *([self._reply.task] if self._reply else [])}
             for reply in replies:
                 await _stop(reply)
+            if self._dismissal:
+                await self._dismissal
 
     async def send(self, message: Wire) -> None:
         """Send one message.
@@ -166,10 +175,23 @@ class Connection:
         """Send audio of an earlier reply again, as that turn's; raises as ``send``."""
         await self._answer.repeat(self._number if turn is None else turn)
 
+    def look_at_token(self) -> None:
+        """Find out whether the token was revoked, and end the connection if so; any thread."""
+        if self._services.tokens.is_revoked(self._peer.identity):
+            self._loop.call_soon_threadsafe(self._dismiss_revoked)
+
     async def dismiss(self, code: ErrorCode, reason: str) -> None:
         """Say why, and close the connection; raises as ``send``."""
         await self.send(self.dialect.error(code, reason, None))
         await self._close(code.value)
+
+    def _dismiss_revoked(self) -> None:
+        if self._dismissal is None:
+            self._dismissal = self._loop.create_task(self._say_revoked())
+
+    async def _say_revoked(self) -> None:
+        with suppress(ConnectionError):
+            await self.dismiss(ErrorCode.AUTH_FAILED, "the token was revoked")
 
     def cut_if_due(self, fault: str, count: int) -> None:
         """Abort the connection if the fault says so after that many.

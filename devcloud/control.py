@@ -1,8 +1,8 @@
 """The control and inspection API, for tests and for whoever looks on. JSON in, JSON out.
 
 ===========================  =======================================================================
-``GET  /_dev/turns``         the last turns: ``connection, transcript, reply, chunks, utterance_ms,
-                             first_packet_ms, reply_packets_sent, completed``
+``GET  /_dev/turns``         the last turns: what came over the stream, and what came of it
+                             (``devcloud.turns``)
 ``GET  /_dev/calls``         the last Convex calls: ``transport, kind, function, deviceId, outcome``
 ``GET  /_dev/counters``      ``connections, connections_open, refused_upgrades, malformed_messages,
                              outdated_messages, late_packets, refused_tokens``
@@ -114,10 +114,10 @@ async def refuse_strangers(request: web.Request, handler: Handler) -> web.Stream
 
 
 async def json_body(request: web.Request) -> JsonObject:
-    """Read a request's body: one JSON object, declared as such.
+    """Read a request's body, one JSON object.
 
     Raises:
-        MalformedMessageError: it is something else.
+        MalformedMessageError: it is none, or is not declared as one.
     """
     if request.content_type != "application/json":
         raise MalformedMessageError("the body must be application/json")

@@ -1,21 +1,23 @@
 """The control API's routes for what the deployment stores, and for the tokens it has issued.
 
-============================  ======================================================================
-``GET  /_dev/toys``           the toys: ``toyId, deviceId, carried, configuration``
-``POST /_dev/toys``           adds one: ``{toyId, deviceId?, configuration?}``
-``GET  /_dev/commands``       all commands: as issued, with ``deviceId, outcome`` (null while open)
-                              and ``acknowledgements``
-``POST /_dev/commands``       issues one (``devcloud.commands``): ``{kind, …, deviceId?}``, and
-                              answers with it; ``"unchecked": true`` lets anything pass
-``GET  /_dev/tables/<name>``  what was stored in ``conversations``, ``metrics``, ``batches``,
-                              ``logs``, ``reports`` or ``acks`` (``devcloud.records``), or what is
-                              known of ``uploads``, in order of arrival
-``GET  /_dev/uploads/<id>``   a file that was uploaded, as it came
-``POST /_dev/revoke``         takes back all tokens issued so far: ``{deviceId?}``, all devices' if
-                              none is named
-``POST /_dev/rotate-keys``    signs with a new key: ``{algorithm?, retireOld?}``; what older keys
-                              signed is good until they are retired. Answers with the key ids
-============================  ======================================================================
+=============================  =====================================================================
+``POST   /_dev/devices``       registers a device: ``{deviceId, deviceSecret, toyId}``
+``DELETE /_dev/devices/<id>``  forgets one, though not its toys: DEVICE_NOT_FOUND from then on
+``GET    /_dev/toys``          the toys: ``toyId, deviceId, carried, configuration``
+``POST   /_dev/toys``          adds one: ``{toyId, deviceId?, configuration?}``
+``GET    /_dev/commands``      all commands: as issued, with ``deviceId, outcome`` (null while open)
+                               and ``acknowledgements``
+``POST   /_dev/commands``      issues one (``devcloud.commands``): ``{kind, …, deviceId?}``, and
+                               answers with it; ``"unchecked": true`` lets anything pass
+``GET    /_dev/tables/<name>`` what was stored in ``conversations``, ``metrics``, ``batches``,
+                               ``logs``, ``reports`` or ``acks`` (``devcloud.records``), or what is
+                               known of ``uploads``, in order of arrival
+``GET    /_dev/uploads/<id>``  a file that was uploaded, as it came
+``POST   /_dev/revoke``        takes back all tokens issued so far: ``{deviceId?}``, all devices' if
+                               none is named
+``POST   /_dev/rotate-keys``   signs with a new key: ``{algorithm?, retireOld?}``; what older keys
+                               signed is good until they are retired. Answers with the key ids
+=============================  =====================================================================
 
 What is unknown is answered 400 with the nearest name that is known; see ``devcloud.control``.
 """
@@ -30,7 +32,7 @@ from aiohttp import web
 from devcloud import values
 from devcloud.control import PREFIX, json_body
 from devcloud.errors import SettingsError, UnknownNameError
-from devcloud.settings import ALGORITHMS, ID_CHARS_MAX
+from devcloud.settings import ALGORITHMS, ID_CHARS_MAX, is_identifier
 from devcloud.signing import SigningKey
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class DataControl:
     def routes(self) -> list[web.RouteDef]:
         """List the routes to register."""
         return [
+            web.post(f"{PREFIX}/devices", self._post_device),
+            web.delete(f"{PREFIX}/devices/{{device_id}}", self._delete_device),
             web.get(f"{PREFIX}/toys", self._get_toys),
             web.post(f"{PREFIX}/toys", self._post_toy),
             web.get(f"{PREFIX}/commands", self._get_commands),
@@ -64,20 +68,26 @@ class DataControl:
             web.post(f"{PREFIX}/rotate-keys", self._rotate_keys),
         ]
 
+    async def _post_device(self, request: web.Request) -> web.Response:
+        body = await json_body(request)
+        names = ("deviceId", "deviceSecret", "toyId")
+        _know(body, names)
+        device_id, secret, toy_id = (_identifier(body, name) for name in names)
+        self._deployment.add_device(device_id, secret, toy_id)
+        return web.json_response({"deviceId": device_id, "toyId": toy_id})
+
+    async def _delete_device(self, request: web.Request) -> web.Response:
+        device_id = self._deployment.one_device(request.match_info["device_id"])
+        self._deployment.remove_device(device_id)
+        return web.json_response({"deviceId": device_id})
+
     async def _get_toys(self, _: web.Request) -> web.Response:
         return web.json_response(self._deployment.toys_to_json())
 
     async def _post_toy(self, request: web.Request) -> web.Response:
         body = await json_body(request)
         _know(body, ("toyId", "deviceId", "configuration"))
-        toy_id = body.get("toyId")
-        if not (
-            isinstance(toy_id, str)
-            and 0 < len(toy_id) <= ID_CHARS_MAX
-            and toy_id.isascii()
-            and toy_id.isprintable()
-        ):
-            raise SettingsError(f"toyId: must be 1 to {ID_CHARS_MAX} printable ASCII characters")
+        toy_id = _identifier(body, "toyId")
         device_id = self._deployment.one_device(_text_or_none(body, "deviceId"))
         changes = values.decode_object(body.get("configuration", {}))
         toy = self._deployment.add_toy(toy_id, device_id, changes)
@@ -150,6 +160,13 @@ def _know(body: JsonObject, names: Iterable[str]) -> None:
     for name in body:
         if name not in names:
             raise UnknownNameError("field here", name, names)
+
+
+def _identifier(body: JsonObject, name: str) -> str:
+    value = body.get(name)
+    if not (isinstance(value, str) and is_identifier(value)):
+        raise SettingsError(f"{name}: must be 1 to {ID_CHARS_MAX} printable ASCII characters")
+    return value
 
 
 def _text_or_none(body: JsonObject, name: str) -> str | None:

@@ -91,7 +91,9 @@ class Database:
         try:
             self._connection = _open(path)
         except sqlite3.Error as error:
-            raise DataFileError(f"{path}: {error}") from error
+            is_taken = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            reason = "another development cloud has it" if is_taken else str(error)
+            raise DataFileError(f"{path}: {reason}; name another file") from error
         # Many a deployment lives for one test, and nobody closes it.
         self.close = weakref.finalize(self, self._connection.close)
 

@@ -105,6 +105,11 @@ class Deployment:
             if not self.toy(toy_id, device_id):
                 self._insert_toy(Toy(toy_id, device_id, initial_configuration()))
 
+    def remove_device(self, device_id: str) -> None:
+        """Forget a device; its toys and what it sent stay, for when it is registered again."""
+        with self.transaction():
+            self._database.write("DELETE FROM devices WHERE device_id = ?", device_id)
+
     def add_toy(self, toy_id: str, device_id: str, changes: ConvexObject) -> Toy:
         """Register another toy of a device: the configuration of a new one, with those changes.
 

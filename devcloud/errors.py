@@ -58,6 +58,8 @@ class UnknownNameError(SettingsError):
         names = list(known)
         nearest = difflib.get_close_matches(name[:QUOTED_CHARS_MAX], names, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(names)}"
+        if not names:
+            hint = "there are none"
         super().__init__(f"{name[:QUOTED_CHARS_MAX]!r} is no {what}; {hint}")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from devcloud import call_faults
 from devcloud.call_faults import CALL_FAULTS, CallFault
 from devcloud.errors import SettingsError, UnknownNameError
+from devcloud.network_faults import NetworkBoard
 from devcloud.settings import TOKEN_LIFETIME_S_MAX
 
 if TYPE_CHECKING:
@@ -74,10 +75,14 @@ class Faults:
 
 
 class FaultBoard:
-    """Where faults are set, read and counted."""
+    """Where faults are set, read and counted.
+
+    ``network`` has those of the network, which are set under that name and are rules of their own.
+    """
 
     def __init__(self) -> None:
         self.now = Faults()
+        self.network = NetworkBoard()
         self._struck: Counter[str] = Counter()
 
     def set(self, changes: Mapping[str, JsonValue]) -> None:
@@ -87,22 +92,26 @@ class FaultBoard:
             SettingsError: an unknown fault (the nearest known one is named), or a value that cannot
                 be; nothing was changed.
         """
-        wanted: dict[str, JsonValue | CallFault] = {}
+        single: dict[str, JsonValue | CallFault] = {}
         for name, value in changes.items():
             if name in CALL_FAULTS:
-                wanted[name] = call_faults.read(name, value)
-                continue
-            if name not in _RULES:
-                raise UnknownNameError("fault", name, (*_RULES, *CALL_FAULTS))
-            if not _RULES[name].allows(value):
-                raise SettingsError(f"{name}: must be {_RULES[name].wanted}")
-            wanted[name] = value
+                single[name] = call_faults.read(name, value)
+            elif name in _RULES:
+                if not _RULES[name].allows(value):
+                    raise SettingsError(f"{name}: must be {_RULES[name].wanted}")
+                single[name] = value
+            elif name != "network":
+                raise UnknownNameError("fault", name, [*_RULES, *CALL_FAULTS, "network"])
+        network = self.network.check(changes["network"]) if "network" in changes else None
         # Checked above, field by field.
-        self.now = replace(self.now, **wanted)  # type: ignore[arg-type]
+        self.now = replace(self.now, **single)  # type: ignore[arg-type]
+        if network is not None:
+            self.network.set(network)
 
     def clear(self) -> None:
         """End them all; what has been counted stays."""
         self.now = Faults()
+        self.network.set(())
 
     @property
     def disrupt_calls(self) -> bool:
@@ -133,7 +142,11 @@ class FaultBoard:
         """Write them as the control API shows them: each fault, and how often each one struck."""
         return {
             **asdict(self.now),
-            "struck": {field.name: self._struck[field.name] for field in fields(Faults)},
+            "network": self.network.to_json(),
+            "struck": {
+                **{field.name: self._struck[field.name] for field in fields(Faults)},
+                "network": self.network.struck_to_json(),
+            },
         }
 
 

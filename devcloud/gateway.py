@@ -3,7 +3,7 @@
 ``/audio-stream`` is where the seed's devices connect; one that offers it is answered in the binary
 dialect. ``/ws/{deviceId}/{toyId}`` is where those connect that speak the gateway dialect. What
 happens on a connection is in ``connection``. The token is looked at when a connection is made; one
-that expires later does not end it, but ``expel`` does when it was revoked.
+that expires later does not end it, one that is revoked does.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class Gateway:
             connection = Connection(self._services, peer, socket, dialect, Uplink(decoder))
             self._connections.add(connection)
             try:
-                await connection.run()
+                with self._services.tokens.watching(connection.look_at_token):
+                    await connection.run()
             finally:
                 self._connections.discard(connection)
                 counters.connections_open -= 1
@@ -133,4 +134,4 @@ class Gateway:
             raise web.HTTPBadRequest(text="X-Toy-ID must be the toy of the address")
         if self._services.counters.connections_open >= CONNECTIONS_MAX:
             raise web.HTTPServiceUnavailable(text=f"{CONNECTIONS_MAX} connections are open")
-        return Peer(next(self._numbers), identity.device_id, toy_id, request.transport)
+        return Peer(next(self._numbers), identity, toy_id, request.transport)

@@ -19,7 +19,7 @@ from firmware.cloud.cloud import Cloud
 from firmware.cloud.credentials import Identity
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
-from firmware.ports import PerformEffect, Performer
+from firmware.ports import PerformEffect, Performer, SpeechFormat
 from firmware.records import Records
 from firmware.settings import Settings
 from firmware.store.journal import JournalFile
@@ -197,6 +197,8 @@ class Toy:
 
 class _Nowhere:
     """The uplink of a device without identity, which no turn ever reaches."""
+
+    speech_format: SpeechFormat = "opus"
 
     def send(self, packet: bytes, captured_ms: int) -> None:
         """Drop it."""

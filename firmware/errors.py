@@ -5,7 +5,9 @@ FirmwareError
 ├── BoardError            the board that was asked for cannot be driven by this build
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
-    └── JournalFileError      the journal's file
+    ├── JournalFileError      the journal's file
+    ├── RecordStoreError      the records that wait for the cloud
+    └── AudioStoreError       stored speech
 """
 
 from __future__ import annotations
@@ -33,3 +35,11 @@ class LockStoreError(StoreError):
 
 class JournalFileError(StoreError):
     """The journal's file cannot be written."""
+
+
+class RecordStoreError(StoreError):
+    """The records that wait for the cloud cannot be read or written."""
+
+
+class AudioStoreError(StoreError):
+    """Speech cannot be stored, read or removed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from states.events import FieldValue
 
@@ -32,11 +32,47 @@ class Post(Protocol):
         ...
 
 
+class Outlet(Protocol):
+    """Where records for the cloud go: the outbox."""
+
+    def put(
+        self,
+        function: str,
+        arguments: Mapping[str, object],
+        *,
+        urgent: bool,
+        record_id: str | None = None,
+        audio: str = "",
+    ) -> None:
+        """Queue a record; returns at once, loop thread only. Order is kept within a class.
+
+        `function` is the mutation it becomes. `arguments` is plain JSON without `deviceId`,
+        `toyId`, `recordId` and `timestamp`, which are added (the toy's id as of now). `record_id`
+        makes it idempotent: one that was put before, delivered or not, is not put again; a fresh
+        one is drawn if left out. `audio` names the stored audio (firmware.store.audio) that goes
+        with a conversation.
+        """
+        ...
+
+    def knows(self, record_id: str) -> bool:
+        """Whether a record of that id was put before (delivered ones are remembered for a time)."""
+        ...
+
+
+SpeechFormat: TypeAlias = Literal["opus", "pcm16"]
+"""How speech is sent: Opus packets, or samples as they are (16-bit little-endian)."""
+
+
 class Uplink(Protocol):
     """Where captured speech goes: the stream."""
 
-    def send(self, packet: bytes, captured_ms: int) -> None:
-        """Queue one Opus packet (20 ms, 16 kHz mono) for the present turn's connection."""
+    @property
+    def speech_format(self) -> SpeechFormat:
+        """In which format the present connection takes speech; it stays so for a whole turn."""
+        ...
+
+    def send(self, frame: bytes, captured_ms: int) -> None:
+        """Queue one frame (20 ms, 16 kHz mono) in that format for the present turn's connection."""
         ...
 
     def finish(self) -> None:
@@ -45,10 +81,20 @@ class Uplink(Protocol):
 
 
 class ReplySink(Protocol):
-    """Where a reply goes: playback. Frames of an older turn are dropped by the stream."""
+    """Where a reply goes: playback. What belongs to an older turn is dropped by the stream."""
 
     def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:
         """Take one Opus packet of the reply to ``turn``."""
+        ...
+
+    def reply_pcm(
+        self, turn: int, connection: int, pcm: bytes, sample_rate_hz: int, channels: int = 1
+    ) -> None:
+        """Take samples of the reply to ``turn``: 16-bit little-endian, the channels interleaved.
+
+        There are whole samples of every channel, of one or two, at any rate of 8 to 48 kHz, for as
+        long a time as one message can hold.
+        """
         ...
 
     def reply_end(self, turn: int, connection: int) -> None:

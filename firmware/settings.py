@@ -21,7 +21,10 @@ from typing import Any, Final, get_type_hints
 
 from firmware.cloud.settings import CloudSettings
 from firmware.errors import SettingsError
+from firmware.metrics import MetricsSettings
 from firmware.setting import setting
+from firmware.store.audio import AudioSettings
+from firmware.store.settings import StoreSettings
 from firmware.stream.settings import StreamSettings
 from firmware.voice.settings import VoiceSettings
 
@@ -61,6 +64,9 @@ class Settings:
     cloud: CloudSettings = field(default_factory=CloudSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
     voice: VoiceSettings = field(default_factory=VoiceSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    audio: AudioSettings = field(default_factory=AudioSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     def digest(self) -> str:
         """Return the fingerprint that journals carry: 16 hexadecimal digits. It holds no secret."""

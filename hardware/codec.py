@@ -95,7 +95,7 @@ class OpusEncoder(_Codec):
         _require_within("bitrate_bps", bitrate_bps, _BITRATE_BPS_MIN, _BITRATE_BPS_MAX)
         _require_within("complexity", complexity, 0, _COMPLEXITY_MAX)
         _require_within("expected_loss_percent", expected_loss_percent, 0, 100)
-        self._opus = _load_bindings()
+        self._opus = load_bindings()
         lib = self._opus.libopus
         error = ctypes.c_int()
         state = lib.opus_encoder_create(
@@ -153,7 +153,7 @@ class OpusDecoder(_Codec):
     def __init__(self, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
         if sample_rate_hz not in DECODER_RATES_HZ:
             raise MisuseError(f"Opus decodes to {DECODER_RATES_HZ} Hz, not to {sample_rate_hz}")
-        self._opus = _load_bindings()
+        self._opus = load_bindings()
         lib = self._opus.libopus
         error = ctypes.c_int()
         state = lib.opus_decoder_create(sample_rate_hz, 1, ctypes.byref(error))
@@ -223,7 +223,7 @@ class OpusDecoder(_Codec):
 
 
 @functools.cache
-def _load_bindings() -> Any:  # noqa: ANN401 - a module without type annotations
+def load_bindings() -> Any:  # noqa: ANN401 - a module without type annotations
     """Return `pyogg.opus` with its libraries loaded.
 
     Raises:

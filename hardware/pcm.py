@@ -24,9 +24,10 @@ from hardware.errors import (
     ClipUnwritableError,
     MisuseError,
 )
+from hardware.resampler import FOR_CLIPS, Resampler, clipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_MS = 20
@@ -61,11 +62,6 @@ _RIFF_HEADER_BYTES = 12
 _CHUNK_BYTES_UNKNOWN_MIN = 0x7FFF_0000
 
 _TO_SIGNED = bytes(value ^ 0x80 for value in range(256))
-
-# Zero crossings of the resampler's sinc on each side, and where it begins to cut, as a share of the
-# lower Nyquist frequency: images and aliases stay 60 dB down, speech below 7 kHz is untouched.
-_SINC_CROSSINGS = 24
-_SINC_CUTOFF = 0.93
 
 
 class _Format(NamedTuple):
@@ -110,9 +106,10 @@ def read_wav(path: str | Path) -> bytes:
         raise ClipTooLongError(path, f"is longer than {CLIP_MS_MAX // 1000} s; cut it into pieces")
     samples = _to_16_bits(data[: blocks * form.block_bytes], form.sample_bits)
     if form.channels > 1:
-        samples = _mixed_down(samples)
+        samples = mixed_down(samples)
     if form.rate_hz != SAMPLE_RATE_HZ:
-        samples = _resampled(samples, form.rate_hz)
+        resampler = Resampler(form.rate_hz, SAMPLE_RATE_HZ, FOR_CLIPS)
+        samples = resampler.feed(samples) + resampler.flush()
     return samples.tobytes()
 
 
@@ -144,7 +141,13 @@ def rms(pcm: bytes) -> float:
 def mix(first: bytes, second: bytes) -> bytes:
     """Return the sum of two equally long pieces of PCM, clipped where it is too loud."""
     pairs = zip(from_bytes(first), from_bytes(second), strict=True)
-    return array.array("h", (_clipped(a + b) for a, b in pairs)).tobytes()
+    return array.array("h", (clipped(a + b) for a, b in pairs)).tobytes()
+
+
+def mixed_down(samples: array.array[int]) -> array.array[int]:
+    """Return one channel of interleaved two."""
+    pairs = zip(samples[0::2], samples[1::2], strict=True)
+    return array.array("h", ((left + right) // 2 for left, right in pairs))
 
 
 def require_whole_samples(pcm: bytes) -> None:
@@ -239,47 +242,3 @@ def _to_16_bits(data: bytes, sample_bits: int) -> array.array[int]:
         upper[0::2] = data[sample_bytes - 2 :: sample_bytes]
         upper[1::2] = data[sample_bytes - 1 :: sample_bytes]
     return from_bytes(upper)
-
-
-def _mixed_down(samples: array.array[int]) -> array.array[int]:
-    pairs = zip(samples[0::2], samples[1::2], strict=True)
-    return array.array("h", ((left + right) // 2 for left, right in pairs))
-
-
-def _resampled(samples: Sequence[int], rate_hz: int) -> array.array[int]:
-    """Change the sample rate to ours with a polyphase windowed sinc.
-
-    Output sample n lies at n * rate_hz / SAMPLE_RATE_HZ input samples. Its fractional part takes
-    one of few values ("phases"), for each of which the filter's taps are computed once.
-    """
-    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
-    phases, step = SAMPLE_RATE_HZ // common, rate_hz // common
-    reach = math.ceil(_SINC_CROSSINGS * max(1.0, rate_hz / SAMPLE_RATE_HZ))
-    taps: dict[int, array.array[float]] = {}
-    padded = [0.0] * (reach - 1) + [float(sample) for sample in samples] + [0.0] * (reach + 1)
-    resampled = array.array("h")
-    for position in range(0, len(samples) * phases, step):
-        index, phase = divmod(position, phases)
-        if phase not in taps:
-            taps[phase] = _sinc_taps(phase / phases, reach, rate_hz)
-        window = padded[index : index + 2 * reach]
-        resampled.append(_clipped(round(sum(map(mul, taps[phase], window)))))
-    return resampled
-
-
-def _sinc_taps(fraction: float, reach: int, rate_hz: int) -> array.array[float]:
-    """Return 2 * reach Blackman-windowed taps around a point `fraction` past tap reach - 1."""
-    cutoff = _SINC_CUTOFF * min(1.0, SAMPLE_RATE_HZ / rate_hz)
-    taps = []
-    for tap in range(1 - reach, reach + 1):
-        distance = tap - fraction
-        angle = math.pi * distance / reach
-        window = 0.42 + 0.5 * math.cos(angle) + 0.08 * math.cos(2 * angle)
-        turn = math.pi * cutoff * distance
-        taps.append(window * (math.sin(turn) / turn if turn else 1.0))
-    total = sum(taps)
-    return array.array("d", (tap / total for tap in taps))
-
-
-def _clipped(sample: int) -> int:
-    return max(SAMPLE_MIN, min(SAMPLE_MAX, sample))

@@ -24,14 +24,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import urljoin
 
 from firmware.app import Toy
 from firmware.cloud.settings import CloudSettings
 from firmware.commands import exits
 from firmware.errors import StoreError
 from firmware.settings import DeviceSettings, IdentitySettings, Settings
-from firmware.stream.settings import StreamSettings
+from firmware.stream.settings import DIALECTS, StreamSettings
 from hardware.errors import (
     ClipError,
     ClipUnreadableError,
@@ -61,6 +62,14 @@ PLAYERS: Final = (("paplay",), ("aplay", "-q"))
 LIGHTS: Final = {"capture": "●", "sampling": "◌", "closed": " "}
 
 
+class _Wanted(NamedTuple):
+    """What shall be different from the usual, and how much is told."""
+
+    fault: str | None
+    dialect: str
+    is_quiet: bool
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
@@ -85,6 +94,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fault", choices=sorted(FAULTS), help="let the cloud fail in the first turn"
     )
+    parser.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        default="auto",
+        help="how the toy speaks to the gateway (default: auto, which asks it for binary)",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the summary only")
 
 
@@ -95,7 +110,8 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: PLR0911 - one for each e
     try:
         clips = [Clip.read(path) for path in arguments.say or _recorded_clips()]
         out.mkdir(parents=True, exist_ok=True)
-        code = asyncio.run(_run(clips, out, arguments.fault, is_quiet=arguments.quiet))
+        wanted = _Wanted(arguments.fault, arguments.dialect, is_quiet=arguments.quiet)
+        code = asyncio.run(_run(clips, out, wanted))
     except (ClipUnwritableError, StoreError) as error:
         return exits.fail(exits.CANNOT_CREATE, str(error))
     except ClipUnreadableError as error:
@@ -114,15 +130,16 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: PLR0911 - one for each e
     return code
 
 
-async def _run(clips: Sequence[Clip], out: Path, fault: str | None, *, is_quiet: bool) -> int:
+async def _run(clips: Sequence[Clip], out: Path, wanted: _Wanted) -> int:
     _let_sigterm_cancel()
-    tell = _quiet if is_quiet else _Narrator()
+    tell = _quiet if wanted.is_quiet else _Narrator()
     secret = secrets.token_hex(24)
     with tempfile.TemporaryDirectory(prefix="pommai-demo-") as data:
         async with CloudProcess(secret) as cloud:
-            if fault is not None:
-                await cloud.set_faults(FAULTS[fault])
-            toy = Toy(_settings(cloud, data), lambda: secret, out / "journal.jsonl")
+            if wanted.fault is not None:
+                await cloud.set_faults(FAULTS[wanted.fault])
+            settings = _settings(cloud, data, wanted.dialect)
+            toy = Toy(settings, lambda: secret, out / "journal.jsonl")
             if isinstance(tell, _Narrator):
                 toy.loop.observers.append(tell.step)
             return await _converse(toy, Conversation(toy, clips, tell), cloud, out)
@@ -162,12 +179,14 @@ def _write(toy: Toy, summary: Mapping[str, Any], out: Path) -> None:
     toy.speaker.write_wav(out / "reply.wav")
 
 
-def _settings(cloud: CloudProcess, data: str) -> Settings:
+def _settings(cloud: CloudProcess, data: str, dialect: str) -> Settings:
+    # In the gateway dialect the address is that of the server, and the rest is added to it.
+    url = urljoin(cloud.stream_url, "/") if dialect == "gateway" else cloud.stream_url
     return Settings(
         identity=IdentitySettings(device_id="dev-sim-1", toy_id="toy-sim-1"),
         device=DeviceSettings(board="sim", data_dir=data),
         cloud=CloudSettings(url=cloud.convex_url),
-        stream=StreamSettings(url=cloud.stream_url),
+        stream=StreamSettings(url=url, dialect=dialect),
     )
 
 

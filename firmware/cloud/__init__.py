@@ -13,4 +13,8 @@ How it is put together
     ``authentication`` obtains and renews the tokens for both; ``versions`` decides which
     configuration (``configuration``) is in force and keeps it on disk (``cache``). ``cloud`` puts
     them together.
+
+    Records for the cloud are made by ``reports`` and ``conversations`` and wait in an outbox
+    (`firmware.store`). Stored speech goes before its conversation (``uploads``), on the same
+    session.
 """

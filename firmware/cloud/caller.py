@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CALLS_AT_ONCE_MAX: Final = 2
 CALLS_WAITING_MAX: Final = 16
+UPLOADS_WAITING_MAX: Final = 2
 
 _T = TypeVar("_T")
 
@@ -66,6 +67,9 @@ class Caller:
         self._workers = Workers(
             "cloud calls", threads_max=CALLS_AT_ONCE_MAX, waiting_max=CALLS_WAITING_MAX
         )
+        # Apart: an upload takes its time, and an emergency does not wait for it.
+        self._upload_deadline_ms = settings.upload_deadline_ms
+        self._uploaders = Workers("uploads", threads_max=1, waiting_max=UPLOADS_WAITING_MAX)
 
     async def call(
         self,
@@ -88,7 +92,27 @@ class Caller:
             pass
         raise DeadlineError(f"{function} was not answered within {self._deadline_ms} ms")
 
+    async def upload(self, url: str, body: bytes, content_type: str, device_id: str) -> object:
+        """Post a file and return the parsed answer: see `Session.upload`.
+
+        Raises:
+            CloudFaultError: There is no answer; the class says why. The cloud may have the file all
+                the same.
+            ClosedError: The calls are closed.
+        """
+
+        def work() -> object:
+            return self._session.upload(url, body, content_type, device_id)
+
+        try:
+            async with asyncio.timeout(self._upload_deadline_ms / 1000):
+                return await asyncio.get_running_loop().run_in_executor(self._uploaders, work)
+        except TimeoutError:
+            pass
+        raise DeadlineError(f"an upload was not answered within {self._upload_deadline_ms} ms")
+
     def close(self) -> None:
         """Take no more calls, forget those that wait, and close the connections."""
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._uploaders.shutdown(wait=False, cancel_futures=True)
         self._session.close()

@@ -8,9 +8,12 @@ CloudError
     │   └── AddressError                  the cloud's address cannot be used
     ├── BacklogError                  too many calls are waiting already
     ├── SecretUnavailableError        the device's secret cannot be had
+    ├── SpeechUnavailableError        stored speech cannot be read from the card
     ├── NetworkError                  the cloud was not reached, or fell silent
     │   └── DeadlineError                 a call took longer than it may
     ├── ServerError                   the cloud answered that it cannot; `status`
+    │   └── UploadExpiredError            an address for an upload is not taken any more
+    ├── UploadRefusedError            the cloud will never take this upload
     ├── AuthenticationError           the cloud does not take the token
     ├── ApplicationError              the called function refused; `code`
     ├── MalformedError                what came from the cloud is not what was agreed
@@ -65,6 +68,10 @@ class SecretUnavailableError(CloudFaultError):
     """The device's secret cannot be had, so nothing can be proved to the cloud."""
 
 
+class SpeechUnavailableError(CloudFaultError):
+    """Stored speech cannot be read from the card, or there is no key to open it; try later."""
+
+
 class NetworkError(CloudFaultError):
     """The cloud was not reached, or what it sent broke off."""
 
@@ -84,6 +91,14 @@ class ServerError(CloudFaultError):
         """Compose the line from the status alone."""
         super().__init__(f"the cloud answered with HTTP status {status}")
         self.status = status
+
+
+class UploadExpiredError(ServerError):
+    """An address for an upload is not taken, or not any more: ask for another."""
+
+
+class UploadRefusedError(CloudFaultError):
+    """The cloud will not take this upload, however often it is sent: set it aside."""
 
 
 class AuthenticationError(CloudFaultError):

@@ -100,4 +100,4 @@ class Polling:
         """Log what polling brings, when it is not what it brought before."""
         if outcome != self._outcome:
             self._outcome = outcome
-            _log.info(outcome)
+            _log.info("%s", outcome)

@@ -16,12 +16,14 @@ from firmware.cloud.errors import (
     MalformedError,
     NetworkError,
     ServerError,
+    UploadExpiredError,
+    UploadRefusedError,
 )
 from firmware.cloud.settings import CloudSettings, checked_address
 from firmware.cloud.values import UNAUTHENTICATED, plain, refusal_code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
 ANSWER_BYTES_MAX: Final = 1_048_576
@@ -32,6 +34,13 @@ Kind = Literal["query", "mutation"]
 _PIECE_BYTES: Final = 65_536
 _STATUS_OK: Final = 200
 _STATUS_UNAUTHENTICATED: Final = frozenset({401, 403})
+_STATUS_SUCCESS: Final = range(200, 300)
+_STATUS_NEVER: Final = frozenset({411, 413, 415, 422})
+_STATUS_LATER: Final = frozenset({408, 425, 429})
+_STATUS_ELSEWHERE: Final = frozenset(range(400, 500)) - _STATUS_NEVER - _STATUS_LATER
+"""Not only 403, 404 and 410: some file storages say 400 where an address has expired."""
+_UPLOAD_PIECE_BYTES: Final = 4_096
+"""Must leave within the connection timeout: with 3 s, at 11 kbit/s or more."""
 
 
 class Session:
@@ -67,10 +76,7 @@ class Session:
             CloudFaultError: There is no value; the class says why. Nothing of the arguments, of the
                 token or of the cloud's words is in it, nor in any exception that it refers to.
         """
-        with self._lock:
-            if self._official is None:
-                self._official = _load_official(_Transport(self._settings))
-            official = self._official
+        official = self._loaded()
         failure: CloudFaultError
         try:
             client = official.ConvexHttpClient(self._address)
@@ -89,12 +95,43 @@ class Session:
         # Outside the handlers, so that the client's exception does not hang on ours.
         raise failure
 
+    def upload(self, url: str, body: bytes, content_type: str, device_id: str) -> object:
+        """Post a file to an address that the cloud gave for it, and return the parsed answer.
+
+        The answer is any JSON; None where it is none. It blocks, up to the settings' timeouts: call
+        it on a worker's thread. The address is its own permission: no token goes there.
+        Redirections are not followed.
+
+        Args:
+            url: Where to; checked by the caller (`firmware.cloud.uploads`).
+            body: The file.
+            content_type: What it is, as ``audio/opus``.
+            device_id: Whom the request says it is from.
+
+        Raises:
+            UploadExpiredError: The address is not taken, or not any more.
+            UploadRefusedError: The cloud will not have this file, however often it is sent.
+            ServerError: The cloud answered that it cannot.
+            NetworkError: The cloud was not reached, or fell silent.
+            MalformedError: The answer is too long.
+        """
+        transport: _Transport = vars(self._loaded())["requests"]
+        headers = {"Content-Type": content_type, "User-Agent": f"PommaiDevice/{device_id}"}
+        return transport.upload(url, body, headers)
+
     def close(self) -> None:
         """Close the connections that no call is using."""
         # Without the lock: the first call may hold it for as long as the imports take.
         official = self._official
         if official is not None:
             vars(official)["requests"].close()
+
+    def _loaded(self) -> ModuleType:
+        """Return the official client, loaded by the first call."""
+        with self._lock:
+            if self._official is None:
+                self._official = _load_official(_Transport(self._settings))
+            return self._official
 
 
 def _refusal(data: object) -> CloudFaultError:
@@ -130,6 +167,7 @@ class _Transport:
 
         self._timeouts_s = (settings.connect_timeout_ms / 1000, settings.read_timeout_ms / 1000)
         self._total_s = settings.call_deadline_ms / 1000
+        self._upload_s = settings.upload_deadline_ms / 1000
         self._session = requests.Session()
         # No proxies, and no .netrc, whose entries would replace the token.
         self._session.trust_env = False
@@ -164,9 +202,65 @@ class _Transport:
         # Outside the handlers, so that theirs, which holds the request, does not hang on ours.
         raise failure
 
+    def upload(self, url: str, body: bytes, headers: Mapping[str, str]) -> object:
+        """Post a body as it is, and return the parsed answer; see `Session.upload`."""
+        deadline_s = time.monotonic() + self._upload_s
+        failure: CloudFaultError
+        try:
+            with self._session.post(
+                url,
+                data=_Body(body, deadline_s),
+                headers=headers,
+                timeout=self._timeouts_s,
+                allow_redirects=False,  # a file goes to the address that was checked or nowhere
+                stream=True,
+            ) as response:
+                _check_upload_status(response.status_code)
+                return _parsed_json(_read(response.raw, deadline_s))
+        except CloudFaultError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - whatever the network and its libraries raise
+            failure = NetworkError(f"the cloud's store cannot be reached ({type(error).__name__})")
+        # Outside the handlers, so that theirs, which holds the address, does not hang on ours.
+        raise failure
+
     def close(self) -> None:
         """Close the connections that are not in use."""
         self._session.close()
+
+
+class _Body:
+    """A body that is sent piece by piece, up to a deadline.
+
+    A socket that was given a timeout applies it to a whole ``sendall``: a body in one piece would
+    have to leave within it, which on a slow network it does not.
+    """
+
+    def __init__(self, content: bytes, deadline_s: float) -> None:
+        self._content = content
+        self._deadline_s = deadline_s
+        self._at = 0
+
+    def __len__(self) -> int:
+        """Return the whole length, for ``Content-Length``."""
+        return len(self._content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield what is left. To ``requests``, what can be iterated is a stream and is not held."""
+        while piece := self.read():
+            yield piece
+
+    def read(self, _: int = -1) -> bytes:
+        """Return the next piece, or nothing at the end.
+
+        Raises:
+            DeadlineError: It takes too long already.
+        """
+        if time.monotonic() > self._deadline_s:
+            raise DeadlineError("the upload took too long")
+        piece = self._content[self._at : self._at + _UPLOAD_PIECE_BYTES]
+        self._at += len(piece)
+        return piece
 
 
 class _Answer:
@@ -193,6 +287,16 @@ def _check_status(status: int) -> None:
         raise ServerError(status)
 
 
+def _check_upload_status(status: int) -> None:
+    if status in _STATUS_SUCCESS:
+        return
+    if status in _STATUS_ELSEWHERE:
+        raise UploadExpiredError(status)
+    if status in _STATUS_NEVER:
+        raise UploadRefusedError(f"the cloud refuses the upload (HTTP status {status})")
+    raise ServerError(status)
+
+
 def _read(raw: Any, deadline_s: float) -> bytes:  # noqa: ANN401 - urllib3's response, untyped in requests
     """Read a body within its limits. The read timeout bounds each wait, the deadline their sum."""
     body = bytearray()
@@ -205,12 +309,17 @@ def _read(raw: Any, deadline_s: float) -> bytes:  # noqa: ANN401 - urllib3's res
     return bytes(body)
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
+def _parsed_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Return what a body says, or None where it is no JSON."""
     try:
         # Numbers are floats in Convex; its client reads no others.
-        answer = json.loads(body, parse_int=float)
+        return json.loads(body, parse_int=float)
     except (ValueError, RecursionError):
-        answer = None
+        return None
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    answer = _parsed_json(body)
     match answer:
         case {"status": "success", "value": _} | {"status": "error", "errorMessage": str()}:
             return dict(answer)

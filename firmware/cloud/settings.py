@@ -25,6 +25,9 @@ class CloudSettings:
     connect_timeout_ms: int = setting(3_000, "longest wait for a connection", unit="ms")
     read_timeout_ms: int = setting(8_000, "longest silence in an answer", unit="ms")
     call_deadline_ms: int = setting(15_000, "longest time for a call in all", unit="ms")
+    upload_deadline_ms: int = setting(
+        60_000, "longest time for an upload of speech in all", unit="ms"
+    )
     retry_delay_ms_min: int = setting(
         1_000, "upper bound of the first wait after a failure; it doubles", unit="ms"
     )
@@ -81,13 +84,14 @@ def checked_address(url: str) -> str:
         raise AddressError("url", f"{url!r} is not an address: it must be https://host")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise AddressError("url", f"{url!r} goes on after the host: remove what follows it")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise AddressError("url", f"{url!r} must be https; http may only go to this machine")
     shown_host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown_host}" + ("" if port is None else f":{port}")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host of an address is this machine."""
     if host == "localhost":
         return True
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from firmware.cloud.errors import BacklogError, ClosedError
@@ -94,10 +95,11 @@ class Workers(Executor):
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
-            job.run()
-            del job  # what it returned must not live on in a thread that waits
+            tell = job.run()
             with self._lock:
                 self._calls -= 1
+            tell()  # only now: who is told may come with the next call at once
+            del job, tell  # what it returned must not live on in a thread that waits
 
 
 class _Job(NamedTuple):
@@ -106,13 +108,12 @@ class _Job(NamedTuple):
     future: Future[Any]
     call: Callable[[], Any]
 
-    def run(self) -> None:
-        """Make the call; called once, on a worker's thread."""
+    def run(self) -> Callable[[], None]:
+        """Make the call, once, on a worker's thread; return what tells the caller of its result."""
         if not self.future.set_running_or_notify_cancel():
-            return
+            return lambda: None
         try:
             result = self.call()
         except BaseException as error:  # noqa: BLE001 - the caller gets it, whatever it is
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
+            return partial(self.future.set_exception, error)
+        return partial(self.future.set_result, result)

@@ -1,1 +1,1 @@
-"""What must survive: the lock record and the journal."""
+"""What must survive: the lock record, the journal, and what the cloud is yet to be told."""

@@ -1,4 +1,4 @@
-"""Files that are either wholly the old or wholly the new, whenever the power goes."""
+"""Files that hold what they should, whenever the power goes."""
 
 from __future__ import annotations
 
@@ -27,6 +27,24 @@ def write_durably(path: Path, content: bytes) -> None:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def append_durably(path: Path, length: int, content: bytes) -> None:
+    """Put ``content`` behind the first ``length`` bytes of a file; it is then on the disk.
+
+    What stands there already is cut off first. Raises OSError; what stands behind ``length`` is
+    then unknown, as it is when the power goes meanwhile.
+    """
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.ftruncate(descriptor, length)
+        os.lseek(descriptor, length, os.SEEK_SET)
+        rest = memoryview(content)
+        while rest:  # a full disk takes less than it is given before it says so
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

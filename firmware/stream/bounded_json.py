@@ -20,10 +20,10 @@ DIGITS_MAX: Final = 32
 _QUOTES_PER_VALUE: Final = 4
 """A value with its key is two strings."""
 
-# Possessive, so that it takes linear time and no memory; unterminated strings match as well, or
-# each quote in one would be tried as a beginning.
-_STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_BRACKET: Final = re.compile(r"[\[\]{}]")
+# Strings, to leave out what is in them, and what makes the structure. Possessive, so that it takes
+# linear time and no memory; unterminated strings match as well, or each quote in one would be tried
+# as a beginning.
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 
 def parse(text: str, *, depth_max: int, values_max: int) -> object:
@@ -51,19 +51,26 @@ def _openings(text: str) -> int:
 
 
 def _check_structure(text: str, depth_max: int, values_max: int) -> None:
-    """Count again, exactly: without what stands in strings."""
+    """Count again, exactly: without what stands in strings, and without a copy."""
     if text.count('"') > _QUOTES_PER_VALUE * values_max:
         raise MessageError(DropReason.TOO_MANY_VALUES)
-    structure = _STRING.sub("", text)
-    if _openings(structure) + structure.count(",") > values_max:
-        raise MessageError(DropReason.TOO_MANY_VALUES)
-    depth = 0
-    for bracket in _BRACKET.finditer(structure):
-        depth += 1 if bracket[0] in "[{" else -1
+    depth = deepest = values = 0
+    for token in _TOKEN.finditer(text):
+        match text[token.start()]:
+            case "[" | "{":
+                depth += 1
+                values += 1
+                deepest = max(deepest, depth)
+            case ",":
+                values += 1
+            case "]" | "}":
+                depth -= 1
+        if values > values_max:
+            raise MessageError(DropReason.TOO_MANY_VALUES)
         if depth < 0:  # the parser would say so too, but there may be a million more to look at
             raise MessageError(DropReason.NOT_JSON)
-        if depth > depth_max:
-            raise MessageError(DropReason.TOO_DEEP)
+    if deepest > depth_max:
+        raise MessageError(DropReason.TOO_DEEP)
 
 
 def _integer(digits: str) -> int:

@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from firmware.stream.codec import utf8_bytes
-from firmware.stream.messages import Dropped, Ping, Pong
+from firmware.stream.messages import Cancel, Dropped, HandshakeAck, Ping, Pong, SignOfLife
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from firmware.stream.codec import Codec
     from firmware.stream.counters import Counters
+    from firmware.stream.dialects.choice import Dialects
     from firmware.stream.dialler import Dialler
-    from firmware.stream.messages import Incoming
+    from firmware.stream.messages import Handshake, Incoming
 
 _log: Final = logging.getLogger(__name__)
+
+CANCELS_MAX: Final = 16
+"""Cancelled turns that may wait for a slow network; the oldest gives way."""
 
 _REFUSALS: Final = (401, 403)
 """HTTP statuses that are about the token (RFC 9110, sections 15.5.2 and 15.5.4)."""
@@ -43,15 +47,15 @@ class Owner(Protocol):
     """Whom a connection tells what happens to it; never again after `fence`."""
 
     def connection_opened(self) -> None:
-        """Note that the handshake has been sent."""
+        """Note that the handshake has been sent, and the dialect is settled."""
         ...
 
     def connection_received(self, message: Incoming) -> None:
         """Take a message."""
         ...
 
-    def connection_flushed(self) -> None:
-        """Note that the utterance has been handed to the socket, final marker and all."""
+    def connection_flushed(self, turn: int) -> None:
+        """Note that the turn's utterance has been handed to the socket, final marker and all."""
         ...
 
     def connection_ended(self, end: End) -> None:
@@ -65,23 +69,39 @@ class Connection:
     Args:
         dialler: How to get there.
         token: What to show there.
-        codec: The dialect.
+        handshake: Who we are.
+        dialects: What can be spoken.
         counters: Where its traffic is counted.
         owner: Whom it tells.
     """
 
-    def __init__(
-        self, dialler: Dialler, token: str, codec: Codec, counters: Counters, owner: Owner
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts it is composed of
+        self,
+        dialler: Dialler,
+        token: str,
+        handshake: Handshake,
+        dialects: Dialects,
+        counters: Counters,
+        owner: Owner,
     ) -> None:
         self.token = token
+        self.toy_id = handshake.toy_id
+        self.codec: Codec = dialects.first
+        """The dialect that is spoken on it; settled once it is open."""
         self._dialler = dialler
-        self._codec = codec
+        self._handshake = handshake
+        self._dialects = dialects
         self._counters = counters
         self._owner = owner
+        self._cancels: deque[str | bytes] = deque(maxlen=CANCELS_MAX)
         self._speech: deque[str | bytes] = deque()
-        self._final: str | bytes | None = None
+        self._final: tuple[int, str | bytes] | None = None
         self._owes_pong = False
+        self._owes_ping = False
+        self._answers_pings = False
         self._has_work = asyncio.Event()
+        self._has_life = asyncio.Event()
+        self._is_settled = asyncio.Event()
         self._is_fenced = False
         self._socket: ClientConnection | None = None
         self.task = asyncio.get_running_loop().create_task(self._run(), name="stream connection")
@@ -95,9 +115,16 @@ class Connection:
         self._speech.append(data)
         self._has_work.set()
 
-    def finish(self, data: str | bytes) -> None:
-        """Queue the encoded final marker behind the speech."""
-        self._final = data
+    def finish(self, turn: int, data: str | bytes) -> None:
+        """Queue the turn's encoded final marker behind the speech."""
+        self._final = turn, data
+        self._has_work.set()
+
+    def cancel(self, turn: int) -> None:
+        """Tell the gateway that the turn is over; what is queued of its speech is forgotten."""
+        self._speech.clear()
+        self._final = None
+        self._cancels.append(self.codec.encode(Cancel(turn)))
         self._has_work.set()
 
     def fence(self) -> None:
@@ -121,46 +148,84 @@ class Connection:
 
     async def _lived(self) -> End:
         """Dial, talk, and return how that ended."""
-        was_open = False
         try:
             socket = await self._opened()
-            was_open = True
-            self._owner.connection_opened()
             await self._talk(socket)
-            return End(was_open, is_refused=False, cause=f"closed with code {socket.close_code}")
+            return self._end(f"closed with code {socket.close_code}")
         except InvalidStatus as error:
             status = error.response.status_code
-            return End(was_open, status in _REFUSALS, f"refused with HTTP status {status}")
+            return self._end(f"refused with HTTP status {status}", is_refused=status in _REFUSALS)
         except OSError as error:
-            return End(was_open, is_refused=False, cause=str(error) or type(error).__name__)
+            return self._end(str(error) or type(error).__name__)
         except (InvalidHandshake, ConnectionClosed, EOFError, UnicodeError) as error:
-            return End(was_open, is_refused=False, cause=type(error).__name__)
+            return self._end(type(error).__name__)
         except Exception as error:  # noqa: BLE001 - a defect: shown, and the toy goes on
             self._show_defect(error)
-            return End(was_open, is_refused=False, cause="a defect of the firmware")
+            return self._end("a defect of the firmware")
         finally:
             if self._socket is not None:
                 self._socket.transport.abort()
                 await self._socket.wait_closed()
+
+    def _end(self, cause: str, *, is_refused: bool = False) -> End:
+        return End(self._is_settled.is_set(), is_refused, cause)
 
     async def _opened(self) -> ClientConnection:
         open_timeout_ms = self._dialler.settings.open_timeout_ms
         try:
             async with asyncio.timeout(open_timeout_ms / 1000):
                 self._socket = await self._dialler.dial(self.token)
-                await self._send(self._socket, self._codec.encode(self._dialler.handshake))
+                await self._send(self._socket, self.codec.encode(self._handshake))
                 return self._socket
         except TimeoutError:
             raise TimeoutError(f"no answer within {open_timeout_ms} ms") from None
 
     async def _talk(self, socket: ClientConnection) -> None:
         """Read and write until the connection is closed."""
+        if not self._dialects.is_open_question:
+            self._settle(self.codec)
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._await_answer(), name="stream dialect")
+                tasks.create_task(self._keep_alive(socket), name="stream keep-alive")
                 tasks.create_task(self._read(socket), name="stream reader")
                 tasks.create_task(self._write(socket), name="stream writer")
         except* ConnectionClosed:
             pass
+
+    async def _await_answer(self) -> None:
+        """Settle the dialect when the gateway has had its time to name one."""
+        try:
+            async with asyncio.timeout(self._dialler.settings.hello_timeout_ms / 1000):
+                await self._is_settled.wait()
+        except TimeoutError:
+            # The answer may have come in this very moment.
+            if not self._is_fenced and not self._is_settled.is_set():
+                self._settle(self._dialects.agreed(None))
+
+    def _settle(self, codec: Codec) -> None:
+        self.codec = codec
+        self._is_settled.set()
+        self._owner.connection_opened()
+
+    async def _keep_alive(self, socket: ClientConnection) -> None:
+        """Ask the gateway itself, beside the pings that its WebSocket answers on its behalf.
+
+        One that has never answered such a question is not expected to.
+        """
+        settings = self._dialler.settings
+        while True:
+            await asyncio.sleep(settings.keepalive_interval_ms / 1000)
+            self._has_life.clear()
+            self._owes_ping = True
+            self._has_work.set()
+            try:
+                async with asyncio.timeout(settings.keepalive_timeout_ms / 1000):
+                    await self._has_life.wait()
+            except TimeoutError:
+                if self._answers_pings and not self._has_life.is_set():
+                    socket.transport.abort()
+                    return
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
@@ -170,21 +235,29 @@ class Connection:
                 return
             self._counters.messages_down += 1
             self._counters.bytes_down += utf8_bytes(data)
-            self._take(self._codec.receive(data))
+            self._take(self.codec.receive(data))
             # While messages are waiting `recv` does not give way to others.
             await asyncio.sleep(0)
 
     def _take(self, message: Incoming | Dropped) -> None:
+        self._has_life.set()
         match message:
             case Dropped():
                 self._counters.messages_dropped += 1
-                if self._codec.drops[message.reason] == 1:
+                if self.codec.drops[message.reason] == 1:
                     _log.warning(
                         "dropped a message from the gateway: %s %s", message.reason, message.field
                     )
             case Ping():
                 self._owes_pong = True
                 self._has_work.set()
+            case Pong():
+                self._answers_pings = True
+            case SignOfLife():
+                pass
+            case HandshakeAck():
+                if not self._is_settled.is_set():
+                    self._settle(self._dialects.agreed(message))
             case _:
                 self._owner.connection_received(message)
 
@@ -200,14 +273,19 @@ class Connection:
         while True:
             if self._owes_pong:
                 self._owes_pong = False
-                await self._send(socket, self._codec.encode(Pong()))
+                await self._send(socket, self.codec.encode(Pong()))
+            elif self._owes_ping:
+                self._owes_ping = False
+                await self._send(socket, self.codec.encode(Ping()))
+            elif self._cancels:
+                await self._send(socket, self._cancels.popleft())
             elif self._speech:
                 await self._send(socket, self._speech.popleft())
             elif self._final is not None:
-                final, self._final = self._final, None
+                (turn, final), self._final = self._final, None
                 await self._send(socket, final)
                 if not self._is_fenced:
-                    self._owner.connection_flushed()
+                    self._owner.connection_flushed(turn)
             else:
                 return
             # While the network takes it `send` does not give way to others.

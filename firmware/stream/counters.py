@@ -30,8 +30,14 @@ class Counters:
     messages_dropped: int = 0
     """Messages that could not be used; the codec has them by reason."""
     messages_limited: int = 0
-    """Messages that would have acted, had there not been too many of their kind at once."""
+    """Messages that would have acted, or been passed on as words, had there not been too many of
+    their kind."""
     reply_packets_dropped: int = 0
-    """Reply packets that came before the utterance's end, after the reply's, or without a turn."""
+    """Pieces of a reply that came before the utterance's end, after the reply's, for another turn
+    than the present one, or without one."""
+    reply_pieces_unplayable: int = 0
+    """Pieces of a reply in a format, or with a header, that cannot be played."""
+    turns_cancelled: int = 0
+    """Turns that were cancelled over a connection that stayed."""
     hints: int = 0
     """Copies of commands and configuration that were no more than a hint to look."""

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 
 from firmware.stream.errors import CredentialError
-from firmware.stream.messages import Handshake
 from firmware.stream.paced import PacedConnection
-from firmware.stream.settings import checked_address
+from firmware.stream.settings import checked_address, gateway_address
 
 if TYPE_CHECKING:
     from firmware.stream.settings import StreamSettings
@@ -52,25 +51,42 @@ def checked_credential(value: str, name: str) -> str:
 class Dialler:
     """Opens connections to one gateway, for one device and toy.
 
-    TLS is at least 1.2, with the host's name checked against the system's authorities
-    (`SSL_CERT_FILE` names others). Proxies, redirects and compression are not used: the token goes
-    where the settings say and nowhere else, and nothing that comes in can unfold.
+    TLS is as the context says. Without one it is at least 1.2, with the host's name checked against
+    the system's authorities (`SSL_CERT_FILE` names others). Proxies, redirects and compression are
+    not used: the token goes where the settings say and nowhere else, and nothing that comes in can
+    unfold.
+
+    Args:
+        settings: Where the gateway is, and how patiently it is dialled.
+        device_id: Who we are.
+        toy_id: Which toy we are, to begin with.
+        tls: Whom to trust, and how.
 
     Raises:
         AddressError: `settings.url` cannot be used.
         CredentialError: An id cannot be put into a request.
     """
 
-    def __init__(self, settings: StreamSettings, device_id: str, toy_id: str) -> None:
+    def __init__(
+        self,
+        settings: StreamSettings,
+        device_id: str,
+        toy_id: str,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.settings = settings
-        self.handshake = Handshake(device_id, toy_id)
-        self._address = checked_address(settings.url)
-        self._headers = {
-            "X-Device-ID": checked_credential(device_id, "device's id"),
-            "X-Device-Type": "raspberry-pi-zero-2w",
-            "X-Toy-ID": checked_credential(toy_id, "toy's id"),
-        }
-        self._tls: ssl.SSLContext | None = None
+        self.device_id = checked_credential(device_id, "device's id")
+        self.toy_id = checked_credential(toy_id, "toy's id")
+        checked_address(settings.url)
+        self._tls = tls
+
+    def set_toy(self, toy_id: str) -> None:
+        """Be that toy from the next connection on.
+
+        Raises:
+            CredentialError: The id cannot be put into a request; the one before stays.
+        """
+        self.toy_id = checked_credential(toy_id, "toy's id")
 
     async def dial(self, token: str) -> ClientConnection:
         """Return an open connection. The caller owes a bound on the time, and the closing.
@@ -79,10 +95,15 @@ class Dialler:
             OSError: The gateway is not reached, or is not who it says.
             InvalidHandshake: It is reached and refuses; `InvalidStatus` has the answer.
         """
-        settings = self.settings
+        settings, address = self.settings, self._address()
         return await _Connect(
-            self._address,
-            additional_headers={"Authorization": f"Bearer {token}", **self._headers},
+            address,
+            additional_headers={
+                "Authorization": f"Bearer {token}",
+                "X-Device-ID": self.device_id,
+                "X-Device-Type": "raspberry-pi-zero-2w",
+                "X-Toy-ID": self.toy_id,
+            },
             user_agent_header=None,
             proxy=None,
             compression=None,
@@ -94,11 +115,17 @@ class Dialler:
             max_queue=_MESSAGES_MAX,
             logger=_SILENT,
             create_connection=PacedConnection,
-            **await self._tls_arguments(),
+            **await self._tls_arguments(address),
         )
 
-    async def _tls_arguments(self) -> dict[str, Any]:
-        if not self._address.startswith("wss:"):
+    def _address(self) -> str:
+        url = self.settings.url
+        if self.settings.dialect == "gateway":
+            return gateway_address(url, self.device_id, self.toy_id)
+        return checked_address(url)
+
+    async def _tls_arguments(self, address: str) -> dict[str, Any]:
+        if not address.startswith("wss:"):
             return {}
         if self._tls is None:
             # Reading the authorities takes a Pi most of a second: once, and off the loop.

@@ -7,7 +7,8 @@ StreamError
     ├── SettingError            a setting cannot be; `key` names it
     │   └── AddressError            the gateway's address cannot be used; `url` is it
     ├── CredentialError         a token or an id cannot be put into a request
-    └── MessageError            a message cannot be used; it never leaves the codec
+    ├── MessageError            a message cannot be used; it never leaves the codec
+    └── SoundError              a reply's samples cannot be played; it never leaves the stream
 
 A connection that fails or ends raises nothing: that is an event like any other. No text here ever
 holds a token or words of the gateway's own.
@@ -80,3 +81,7 @@ class MessageError(FaultError):
         super().__init__(f"{reason}: {field}" if field else str(reason))
         self.reason = reason
         self.field = field
+
+
+class SoundError(FaultError):
+    """A piece of a reply is no sound that can be played."""

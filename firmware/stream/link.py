@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 from firmware.backoff import Backoff
 from firmware.stream.connection import Connection
 from firmware.stream.dialler import checked_credential
+from firmware.stream.messages import Handshake
 
 if TYPE_CHECKING:
     from random import Random
 
     from firmware.ports import Post
-    from firmware.stream.codec import Codec
     from firmware.stream.connection import End
     from firmware.stream.counters import Counters
+    from firmware.stream.dialects.choice import Dialects
     from firmware.stream.dialler import Dialler
     from firmware.stream.messages import Incoming
     from hardware.clock import Clock
@@ -43,8 +44,8 @@ class Owner(Protocol):
         """Take a message of the present connection."""
         ...
 
-    def link_flushed(self) -> None:
-        """Note that the socket has the final marker."""
+    def link_flushed(self, turn: int) -> None:
+        """Note that the socket has the turn's final marker."""
         ...
 
     def link_ended(self) -> None:
@@ -63,7 +64,7 @@ class Link:
 
     Args:
         dialler: How to get there.
-        codec: The dialect.
+        dialects: What can be spoken.
         counters: Where it counts.
         clock: Whose time.
         post: Where events go.
@@ -74,7 +75,7 @@ class Link:
     def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         dialler: Dialler,
-        codec: Codec,
+        dialects: Dialects,
         counters: Counters,
         *,
         clock: Clock,
@@ -84,7 +85,7 @@ class Link:
     ) -> None:
         settings = dialler.settings
         self._dialler = dialler
-        self._codec = codec
+        self._dialects = dialects
         self._counters = counters
         self._clock = clock
         self._post = post
@@ -136,7 +137,12 @@ class Link:
         if self.connection is None and self._token is not None:
             self._was_refused = False
             self.connection = Connection(
-                self._dialler, self._token, self._codec, self._counters, self
+                self._dialler,
+                self._token,
+                self._handshake(),
+                self._dialects,
+                self._counters,
+                self,
             )
             self._tasks.add(self.connection.task)
             self.connection.task.add_done_callback(self._tasks.discard)
@@ -145,6 +151,17 @@ class Link:
     def fence(self) -> None:
         """Replace the connection: nothing that is under way on the present one will arrive."""
         self._counters.connections_fenced += 1
+        self._drop()
+        self.dial()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the present connection belongs to another toy than we are by now."""
+        connection = self.connection
+        return connection is not None and connection.toy_id != self._dialler.toy_id
+
+    def renew(self) -> None:
+        """Replace the connection by one of the toy that we are by now."""
         self._drop()
         self.dial()
 
@@ -181,9 +198,9 @@ class Link:
         """Hand the message on."""
         self._owner.link_received(message)
 
-    def connection_flushed(self) -> None:
+    def connection_flushed(self, turn: int) -> None:
         """Hand the news on."""
-        self._owner.link_flushed()
+        self._owner.link_flushed(turn)
 
     def connection_ended(self, end: End) -> None:
         """Tell whom it concerns, and try again."""
@@ -202,6 +219,15 @@ class Link:
             self._is_down = True
             self._post("link_down")
         self._try_again()
+
+    def _handshake(self) -> Handshake:
+        dialler = self._dialler
+        return Handshake(
+            dialler.device_id,
+            dialler.toy_id,
+            self._clock.monotonic_ms(),
+            offers_binary=self._dialects.offers_binary,
+        )
 
     def _try_again(self) -> None:
         if self.connection is None and self._token is not None:

@@ -19,23 +19,29 @@ ERROR_CODES: Final[tuple[ErrorCode, ...]] = get_args(ErrorCode)
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """Who the device is; the first message of a connection. The token has proved it already."""
+    """Who the device is; the first message of a connection. The token has proved it already.
+
+    `offered_ms` is monotonic; `offers_binary` leaves the choice of the dialect to the gateway.
+    """
 
     device_id: str
     toy_id: str
+    offered_ms: int = 0
+    offers_binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechPacket:
-    """One 20 ms frame of the utterance: Opus, 16 kHz mono.
+    """One 20 ms frame of the utterance, 16 kHz mono, in the format that the dialect takes.
 
     `captured_ms` is monotonic; `sequence` counts from 0 in each utterance, and skips what had to be
-    dropped on the device.
+    dropped on the device. The turn is written where the dialect has a place for it.
     """
 
     packet: bytes = field(repr=False)
     captured_ms: int
     sequence: int
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,14 @@ class FinalMarker:
 
     ended_ms: int
     sequence: int
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Nothing more of that turn is wanted. Only where the dialect's messages name their turn."""
+
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +78,57 @@ class HandshakeAck:
 
 
 @dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """Something that asks for nothing, but shows that the gateway is there."""
+
+
+# What belongs to a turn names it where the dialect has a place for it; else `turn` is None, and the
+# connection tells.
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyPacket:
     """One Opus packet of the reply; `sequence` is as the gateway counts."""
 
     packet: bytes = field(repr=False)
     sample_rate_hz: int
     sequence: int
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyPcm:
+    """A piece of the reply as mono samples, 16-bit little-endian; it may end in half a sample."""
+
+    pcm: bytes = field(repr=False)
+    sample_rate_hz: int
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyWav:
+    """A piece of the reply as a WAV file, or the continuation of one: unread, see `stream.wav`."""
+
+    data: bytes = field(repr=False)
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyUnplayable:
+    """A piece of the reply in a format that is not played here, such as MP3."""
+
+    turn: int | None = None
+
+
+ReplyPiece: TypeAlias = ReplyPacket | ReplyPcm | ReplyWav | ReplyUnplayable
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnd:
-    """The reply is complete; `last` is a packet that came with its end, if one did."""
+    """The reply is complete; `last` is a piece that came with its end, if one did."""
 
-    last: ReplyPacket | None = None
+    last: ReplyPiece | None = None
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +136,7 @@ class ReplyText:
     """The reply's words."""
 
     text: str = field(repr=False)
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +144,7 @@ class Transcript:
     """What was recognised of the utterance; empty where nothing was."""
 
     text: str = field(repr=False)
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +153,7 @@ class GatewayError:
 
     code: ErrorCode
     message: str = field(repr=False)
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +188,9 @@ class DropReason(StrEnum):
     NOT_AN_OBJECT = "not a JSON object"
     UNKNOWN_TYPE = "a type that the dialect does not have"
     BAD_FIELD = "a field is missing or out of range"
-    BAD_PACKET = "not one Opus packet in hex"
+    BAD_PACKET = "not a piece of a reply, or not in hex"
     BAD_SAMPLE_RATE = "a sample rate that is not played"
+    BAD_HEADER = "a binary message whose header is not understood"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +201,14 @@ class Dropped:
     field: str = ""
 
 
-Outgoing: TypeAlias = Handshake | SpeechPacket | FinalMarker | Ping | Pong
+Outgoing: TypeAlias = Handshake | SpeechPacket | FinalMarker | Cancel | Ping | Pong
 Incoming: TypeAlias = (
     HandshakeAck
+    | SignOfLife
     | ReplyPacket
+    | ReplyPcm
+    | ReplyWav
+    | ReplyUnplayable
     | ReplyEnd
     | ReplyText
     | Transcript

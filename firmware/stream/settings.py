@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, fields
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from firmware.setting import setting
 from firmware.stream.codec import MESSAGE_BYTES_MAX
@@ -14,16 +14,26 @@ from firmware.stream.errors import AddressError, SettingError
 DEFAULT_PATH: Final = "/audio-stream"
 """Where the stream is when the address names only a host."""
 
+DIALECTS: Final = ("auto", "seed", "gateway", "binary")
+"""What may be spoken; ``auto`` leaves the choice between seed and binary to the gateway."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamSettings:
     """How the gateway is reached, and how patiently.
 
     Raises:
-        SettingError: A number is below 1, or a shortest wait exceeds its longest.
+        SettingError: A number is below 1, a shortest wait exceeds its longest, or there is no such
+            dialect.
     """
 
     url: str = setting("", "address of the gateway; wss, or ws to this machine only")
+    dialect: str = setting(
+        "auto", "how it is spoken to: seed, gateway or binary; auto asks for binary, else seed"
+    )
+    hello_timeout_ms: int = setting(
+        1_000, "longest wait for the answer that settles the dialect", unit="ms"
+    )
     open_timeout_ms: int = setting(4_000, "longest wait for a connection to open", unit="ms")
     keepalive_interval_ms: int = setting(20_000, "time between two keep-alive pings", unit="ms")
     keepalive_timeout_ms: int = setting(10_000, "longest wait for a ping's answer", unit="ms")
@@ -46,6 +56,8 @@ class StreamSettings:
             value = getattr(self, field.name)
             if field.metadata["unit"] and value < 1:
                 raise SettingError(field.name, f"is {value}: give 1 or more")
+        if self.dialect not in DIALECTS:
+            raise SettingError("dialect", f"is {self.dialect!r}: give {', '.join(DIALECTS)}")
         if self.retry_delay_ms_min > self.retry_delay_ms_max:
             raise SettingError(
                 "retry_delay_ms_min",
@@ -60,6 +72,22 @@ def checked_address(url: str) -> str:
     Raises:
         AddressError: It is no such address, or would send speech and token in the clear.
     """
+    parts = _checked(url)
+    return parts._replace(path=parts.path if parts.path.strip("/") else DEFAULT_PATH).geturl()
+
+
+def gateway_address(url: str, device_id: str, toy_id: str) -> str:
+    """Return the address of one toy of one device below `url`, as the gateway dialect has it.
+
+    Raises:
+        AddressError: As for `checked_address`.
+    """
+    parts = _checked(url)
+    below = "/".join(quote(name, safe="") for name in (device_id, toy_id))
+    return parts._replace(path=f"{parts.path.rstrip('/')}/ws/{below}").geturl()
+
+
+def _checked(url: str) -> SplitResult:
     if not url:
         raise AddressError("", "is empty: give the gateway's address, such as wss://host/path")
     if not (url.isascii() and url.isprintable()) or " " in url:
@@ -76,7 +104,7 @@ def checked_address(url: str) -> str:
         raise AddressError(url, "is not an address: it must be wss://host/path")
     if parts.scheme != "wss" and not (parts.scheme == "ws" and _is_loopback(host)):
         raise AddressError(url, "must begin with wss://; ws:// may only go to this machine")
-    return parts._replace(path=parts.path if parts.path.strip("/") else DEFAULT_PATH).geturl()
+    return parts
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,19 +1,25 @@
 """The audio stream: lets one turn at a time speak over the link, and passes its reply on.
 
 The fence
-    The seed dialect has no field for the turn. So a turn that ends otherwise than with its whole
-    reply takes its connection with it, once anything of it was sent: the socket is closed, nothing
-    that was under way on it is delivered, and another is opened. The number of the connection, its
-    generation, stands in every event, so that what is already queued can be told apart as well.
+    The seed and gateway dialects have no field for the turn. So a turn that ends otherwise than
+    with its whole reply takes its connection with it, once anything of it was sent: the socket is
+    closed, nothing that was under way on it is delivered, and another is opened. The number of the
+    connection, its generation, stands in every event, so that what is already queued can be told
+    apart as well. In the binary dialect every message names its turn: there the turn is cancelled,
+    the connection stays, and what still comes of the old turn is told by its number.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from firmware.stream.codec import SeedCodec
+from firmware.stream.codec import TURN_MAX
 from firmware.stream.counters import Counters
+from firmware.stream.dialects.choice import Dialects
 from firmware.stream.dialler import Dialler
+from firmware.stream.errors import SoundError
 from firmware.stream.link import Link
 from firmware.stream.messages import (
     ConfigurationHint,
@@ -22,27 +28,43 @@ from firmware.stream.messages import (
     GuardianCommand,
     ReplyEnd,
     ReplyPacket,
+    ReplyPcm,
+    ReplyText,
+    ReplyUnplayable,
+    ReplyWav,
     SafetyOverride,
     SpeechPacket,
+    Transcript,
 )
 from firmware.stream.rate_limit import RateLimit
 from firmware.stream.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import ssl
     from random import Random
 
-    from firmware.ports import PerformEffect, Post, ReplySink
-    from firmware.stream.messages import DropReason, ErrorCode, Incoming
+    from firmware.ports import PerformEffect, Post, ReplySink, SpeechFormat
+    from firmware.stream.messages import DropReason, ErrorCode, Incoming, ReplyPiece
     from firmware.stream.settings import StreamSettings
+    from firmware.stream.wav import Sound
     from hardware.clock import Clock
     from states.events import FieldValue
+
+_log: Final = logging.getLogger(__name__)
 
 ANSWERED: Final = "answered"
 """The outcome of a turn that heard its reply to the end."""
 
 ACTING_PER_SECOND_MAX: Final = 10
 """Messages of one kind that may act within a second: what they ask for has happened by then."""
+
+
+OnWords: TypeAlias = Callable[[int, Literal["transcript", "reply"], str], None]
+"""Takes a turn, whose words they are (the child's, or the reply's), and the words."""
+
+
+WORDS_PER_TURN_MAX: Final = 64
+"""Pieces of transcript and reply text that are passed on in one turn."""
 
 
 class Stream:
@@ -63,6 +85,9 @@ class Stream:
         random: Draws the waits between attempts.
         on_hint: Called with ``command`` or ``configuration`` when the gateway sends a copy of
             something that only the cloud can tell authoritatively.
+        on_words: Called with the words that the gateway sends for the present turn. They are kept
+            nowhere here.
+        tls: Whom to trust; see `Dialler`.
 
     Raises:
         AddressError: `settings.url` cannot be used.
@@ -79,13 +104,17 @@ class Stream:
         reply_sink: ReplySink,
         random: Random,
         on_hint: Callable[[str], None] | None = None,
+        *,
+        on_words: OnWords | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.counters = Counters()
         """What has happened so far."""
-        self._codec = SeedCodec(settings.message_bytes_max)
+        self._dialects = Dialects(settings)
+        self._dialler = Dialler(settings, device_id, toy_id, tls)
         self._link = Link(
-            Dialler(settings, device_id, toy_id),
-            self._codec,
+            self._dialler,
+            self._dialects,
             self.counters,
             clock=clock,
             post=post,
@@ -97,6 +126,7 @@ class Stream:
         self._post = post
         self._reply_sink = reply_sink
         self._on_hint = on_hint
+        self._on_words = on_words
         self._limit = RateLimit(clock, ACTING_PER_SECOND_MAX)
         self._turn: Turn | None = None
         self._is_closed = False
@@ -113,7 +143,7 @@ class Stream:
     @property
     def drops(self) -> Mapping[DropReason, int]:
         """Messages that could not be used, by reason."""
-        return self._codec.drops
+        return self._dialects.drops
 
     def set_token(self, token: str | None) -> None:
         """Take the token to connect with from now on; with None, end what there is.
@@ -124,6 +154,15 @@ class Stream:
             CredentialError: The token cannot be put into a request; the one before stays.
         """
         self._link.set_token(token)
+
+    def set_toy(self, toy_id: str) -> None:
+        """Be that toy from the next connection on, which is made as soon as no turn is under way.
+
+        Raises:
+            CredentialError: The id cannot be put into a request; the one before stays.
+        """
+        self._dialler.set_toy(toy_id)
+        self._catch_up()
 
     async def close(self) -> None:
         """End everything, within `link.CLOSE_S_MAX`; nothing is posted or delivered from now on."""
@@ -167,19 +206,26 @@ class Stream:
 
     # Speech (`firmware.ports.Uplink`).
 
-    def send(self, packet: bytes, captured_ms: int) -> None:
-        """Queue one Opus packet (20 ms, 16 kHz mono) for the present turn's connection.
+    @property
+    def speech_format(self) -> SpeechFormat:
+        """In which format the present connection takes speech; without one, the next begins so."""
+        connection = self._link.connection
+        return (self._dialects.first if connection is None else connection.codec).speech_format
+
+    def send(self, frame: bytes, captured_ms: int) -> None:
+        """Queue one frame (20 ms, 16 kHz mono) in `speech_format` for the turn's connection.
 
         Without a connection, and after `finish`, it is counted and dropped.
 
         Raises:
-            PacketError: It is empty or longer than an Opus packet can be.
+            PacketError: It is no Opus packet, or no frame of PCM, as the case may be.
         """
         turn, connection = self._turn, self._link.connection
         if turn is None or connection is None or not turn.takes_speech:
             self.counters.uplink_unsendable += 1
             return
-        connection.speak(self._codec.encode(SpeechPacket(packet, captured_ms, turn.packets)))
+        speech = SpeechPacket(frame, captured_ms, turn.packets, turn.number)
+        connection.speak(connection.codec.encode(speech))
         turn.packets += 1
 
     def finish(self) -> None:
@@ -191,8 +237,8 @@ class Stream:
         if turn is None or connection is None or not turn.takes_speech:
             return
         turn.is_finished = True
-        marker = FinalMarker(self._clock.monotonic_ms(), turn.packets)
-        connection.finish(self._codec.encode(marker))
+        marker = FinalMarker(self._clock.monotonic_ms(), turn.packets, turn.number)
+        connection.finish(turn.number, connection.codec.encode(marker))
 
     # What the link tells (`link.Owner`).
 
@@ -202,16 +248,20 @@ class Stream:
             self._bind(self._turn)
 
     def link_received(self, message: Incoming) -> None:
-        """Do what the message asks for; words and answers to pings ask for nothing."""
+        """Do what the message asks for."""
         match message:
-            case ReplyPacket():
-                self._pass_packet(message)
+            case ReplyPacket() | ReplyPcm() | ReplyWav() | ReplyUnplayable():
+                self._pass_piece(message)
             case ReplyEnd():
                 if message.last is not None:
-                    self._pass_packet(message.last)
-                self._pass_end()
+                    self._pass_piece(message.last)
+                self._pass_end(message.turn)
+            case Transcript():
+                self._pass_words("transcript", message.text, message.turn)
+            case ReplyText():
+                self._pass_words("reply", message.text, message.turn)
             case GatewayError():
-                self._take_error(message.code)
+                self._take_error(message)
             case SafetyOverride():
                 self._act("safety_override", pause_ms=_ms(message.duration_s))
             case GuardianCommand():
@@ -219,12 +269,12 @@ class Stream:
             case ConfigurationHint():
                 self._hint("configuration")
 
-    def link_flushed(self) -> None:
-        """Open the way for the reply."""
-        turn = self._turn
-        if turn is not None:
-            turn.is_flushed = True
-            self._post("uplink_flushed", turn=turn.number, connection=turn.connection)
+    def link_flushed(self, turn: int) -> None:
+        """Open the way for the reply, unless the turn has ended meanwhile."""
+        present = self._turn
+        if present is not None and present.number == turn:
+            present.is_flushed = True
+            self._post("uplink_flushed", turn=turn, connection=present.connection)
 
     def link_ended(self) -> None:
         """Tell the turn, unless it may still get a connection."""
@@ -251,6 +301,7 @@ class Stream:
         turn.stop_waiting()
         self._turn = None
         self._post("stream_failed", turn=turn.number)
+        self._catch_up()
 
     def _leave_turn(self, *, keep: bool) -> None:
         """Unbind the turn, and fence unless its connection is fit to keep."""
@@ -259,37 +310,101 @@ class Stream:
             return
         turn.stop_waiting()
         if turn.has_spoken and not keep:
+            self._fence(turn)
+        self._catch_up()
+
+    def _fence(self, turn: Turn) -> None:
+        connection = self._link.connection
+        if connection is not None and connection.codec.names_turns:
+            self.counters.turns_cancelled += 1
+            connection.cancel(turn.number)
+        else:
             self._link.fence()
+
+    def _catch_up(self) -> None:
+        """Connect as the toy that we have become, once nothing is under way as the old one."""
+        if self._turn is None and self._link.is_outdated:
+            self._link.renew()
 
     # The reply.
 
-    def _pass_packet(self, packet: ReplyPacket) -> None:
+    def _present(self, number: int | None) -> Turn | None:
+        """Return the turn, if it is the one that a message names; None names none in particular."""
         turn = self._turn
+        is_other = turn is None or (number is not None and number != turn.number & TURN_MAX)
+        return None if is_other else turn
+
+    def _pass_piece(self, piece: ReplyPiece) -> None:
+        turn = self._present(piece.turn)
         if turn is None or not turn.takes_reply:
             self.counters.reply_packets_dropped += 1
             return
-        self._reply_sink.reply_packet(
-            turn.number, turn.connection, packet.packet, packet.sample_rate_hz
-        )
+        match piece:
+            case ReplyPacket():
+                turn.has_sounded = True
+                self._reply_sink.reply_packet(
+                    turn.number, turn.connection, piece.packet, piece.sample_rate_hz
+                )
+            case ReplyPcm():
+                self._pass_sound(turn, turn.joiner.take_pcm(piece.pcm, piece.sample_rate_hz))
+            case ReplyWav():
+                self._pass_wav(turn, piece.data)
+            case ReplyUnplayable():
+                self._note_unplayable(turn, "in a format that is not played")
 
-    def _pass_end(self) -> None:
-        turn = self._turn
+    def _pass_wav(self, turn: Turn, data: bytes) -> None:
+        try:
+            self._pass_sound(turn, turn.joiner.take_wav(data))
+        except SoundError as error:
+            self._note_unplayable(turn, str(error))
+
+    def _pass_sound(self, turn: Turn, sound: Sound | None) -> None:
+        if sound is not None:
+            turn.has_sounded = True
+            self._reply_sink.reply_pcm(turn.number, turn.connection, *sound)
+
+    def _note_unplayable(self, turn: Turn, why: str) -> None:
+        """Play what can be played of a reply; where that is nothing, the turn has failed."""
+        if not self.counters.reply_pieces_unplayable:
+            _log.warning("dropped a piece of a reply: it is %s", why)
+        self.counters.reply_pieces_unplayable += 1
+        if not turn.has_sounded:
+            self._fail(turn, "AUDIO_ERROR")
+
+    def _pass_end(self, number: int | None) -> None:
+        turn = self._present(number)
         if turn is not None and turn.takes_reply:
             turn.is_replied = True
             self._reply_sink.reply_end(turn.number, turn.connection)
 
+    def _pass_words(
+        self, kind: Literal["transcript", "reply"], text: str, number: int | None
+    ) -> None:
+        turn = self._present(number)
+        if turn is None or not turn.has_spoken or self._on_words is None:
+            return
+        turn.words += 1
+        if turn.words <= WORDS_PER_TURN_MAX:
+            self._on_words(turn.number, kind, text)
+        else:
+            self.counters.messages_limited += 1
+
     # What the gateway asks for.
 
-    def _take_error(self, code: ErrorCode) -> None:
-        if code == "SAFETY_VIOLATION":
+    def _take_error(self, error: GatewayError) -> None:
+        if error.code == "SAFETY_VIOLATION":
             self._act("violation")
-        turn = self._turn
-        if turn is not None and turn.connection and not turn.is_failed:
-            turn.is_failed = True
-            self._post("turn_failed", turn=turn.number, connection=turn.connection, code=code)
-        if code == "AUTH_FAILED":
+        turn = self._present(error.turn)
+        if turn is not None and turn.connection:
+            self._fail(turn, error.code)
+        if error.code == "AUTH_FAILED":
             self._turn = None
             self._link.refuse()
+
+    def _fail(self, turn: Turn, code: ErrorCode) -> None:
+        if not turn.is_failed:
+            turn.is_failed = True
+            self._post("turn_failed", turn=turn.number, connection=turn.connection, code=code)
 
     def _take_command(self, command: GuardianCommand) -> None:
         """Act on what can only tighten; the rest is for the subscription to tell."""

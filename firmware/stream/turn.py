@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from firmware.stream.wav import Joiner
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,7 +31,13 @@ class Turn:
     is_replied: bool = False
     """Its reply is complete."""
     is_failed: bool = False
-    """The gateway gave it up."""
+    """The gateway gave it up, or its reply cannot be played."""
+    words: int = 0
+    """Pieces of transcript and reply text so far."""
+    has_sounded: bool = False
+    """Something of its reply was passed on."""
+    joiner: Joiner = field(default_factory=Joiner)
+    """Puts its reply together, where that comes as samples."""
 
     @property
     def takes_speech(self) -> bool:

@@ -50,7 +50,7 @@ class Capture:
         settings: Lengths, limits and the encoder's figures.
         clock: Whose time the microphone's frames bear.
         post: Where events go.
-        uplink: Where packets go.
+        uplink: Where frames of speech go, in the format that it asks for.
         make_microphone: Makes the microphone, given what shall take its frames.
 
     Raises:
@@ -172,6 +172,8 @@ class Capture:
             raise MisuseError(f"no utterance of turn {turn} is kept: capture it first")
         if utterance.fate == "abandoned":
             raise MisuseError(f"the utterance of turn {turn} was abandoned: it is never sent")
+        if utterance.fate == "undecided":
+            utterance.format = self._uplink.speech_format
         utterance.fate = fate
         if self._burst is None:
             self._send(utterance)
@@ -181,7 +183,8 @@ class Capture:
         self._burst = None
         for _ in range(min(len(utterance), ENCODED_FRAMES_MAX)):
             pcm, captured_ms = utterance.pop()
-            self._uplink.send(self._encoder.encode(pcm), captured_ms)
+            is_opus = utterance.format == "opus"
+            self._uplink.send(self._encoder.encode(pcm) if is_opus else pcm, captured_ms)
         if len(utterance):
             self._burst = self._clock.call_later(0, partial(self._send, utterance))
         elif utterance.fate == "finishing":

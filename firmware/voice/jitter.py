@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from firmware.voice.packet import duration_ms
+from firmware.voice.packet import Packet, duration_ms, size_bytes
 
 
 class JitterBuffer:
@@ -27,7 +27,7 @@ class JitterBuffer:
         self._target_ms = target_ms
         self._ms_max = ms_max
         self._bytes_max = bytes_max
-        self._packets: deque[bytes] = deque()
+        self._packets: deque[Packet] = deque()
         self._depth_ms = 0.0
         self._depth_bytes = 0
         self._is_collecting = True
@@ -49,10 +49,10 @@ class JitterBuffer:
         """Whether everything was given out and no more will come."""
         return self._is_finished and not self._packets
 
-    def push(self, packet: bytes, now_ms: int) -> bool:
+    def push(self, packet: Packet, now_ms: int) -> bool:
         """Take the next packet; returns False if it is refused: there is no room, or it is over."""
         depth_ms = self._depth_ms + duration_ms(packet)
-        depth_bytes = self._depth_bytes + len(packet)
+        depth_bytes = self._depth_bytes + size_bytes(packet)
         if self._is_finished or depth_ms > self._ms_max or depth_bytes > self._bytes_max:
             return False
         if self.is_awaiting:
@@ -75,14 +75,14 @@ class JitterBuffer:
         self._is_collecting = True
         return True
 
-    def pop(self, now_ms: int) -> bytes | None:
+    def pop(self, now_ms: int) -> Packet | None:
         """Return the next packet to be played, or None while there is none or it collects."""
         if not self._packets or (self._is_collecting and not self._has_enough(now_ms)):
             return None
         self._is_collecting = False
         packet = self._packets.popleft()
         self._depth_ms -= duration_ms(packet)
-        self._depth_bytes -= len(packet)
+        self._depth_bytes -= size_bytes(packet)
         return packet
 
     def _has_enough(self, now_ms: int) -> bool:

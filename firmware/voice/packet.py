@@ -1,11 +1,23 @@
-"""What an Opus packet says of itself."""
+"""The pieces that a reply comes in: Opus packets, or samples; and what they say of themselves."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from hardware.codec import PACKET_MS_MAX
-from hardware.pcm import FRAME_MS
+from hardware.pcm import FRAME_MS, SAMPLE_BYTES
+
+
+class Pcm(NamedTuple):
+    """Some samples: 16-bit little-endian, the channels interleaved, whole for each of them."""
+
+    samples: bytes
+    sample_rate_hz: int
+    channels: int
+
+
+Packet: TypeAlias = bytes | Pcm
+"""A piece of a reply; `bytes` are an Opus packet."""
 
 _SILK_MS: Final = (10.0, 20.0, 40.0, 60.0)
 _HYBRID_MS: Final = (10.0, 20.0)
@@ -16,11 +28,29 @@ _FRAMES_BY_CODE: Final = (1, 2, 2)
 _FRAME_COUNT_MASK: Final = 0x3F
 
 
-def duration_ms(packet: bytes) -> float:
-    """Return how long a packet sounds, from its first two bytes (RFC 6716, section 3.1).
+def cut(pcm: Pcm) -> list[Pcm]:
+    """Cut samples into pieces of one frame each; the last may be shorter."""
+    samples, rate_hz, channels = pcm
+    piece_bytes = rate_hz * FRAME_MS // 1000 * channels * SAMPLE_BYTES
+    return [
+        Pcm(samples[at : at + piece_bytes], rate_hz, channels)
+        for at in range(0, len(samples), piece_bytes)
+    ]
+
+
+def size_bytes(packet: Packet) -> int:
+    """Return how much memory a piece takes."""
+    return len(packet.samples if isinstance(packet, Pcm) else packet)
+
+
+def duration_ms(packet: Packet) -> float:
+    """Return how long a piece sounds; of a packet, by its first two bytes (RFC 6716, section 3.1).
 
     A packet that contradicts itself cannot be decoded and is concealed by one frame: so long it is.
     """
+    if isinstance(packet, Pcm):
+        blocks = len(packet.samples) / (packet.channels * SAMPLE_BYTES)
+        return blocks * 1000 / packet.sample_rate_hz
     if not packet:
         return FRAME_MS
     frame_ms, code = _CONFIGURATIONS_MS[packet[0] >> 3], packet[0] & 3

@@ -10,20 +10,25 @@ from firmware.voice.cues import CUES, cue_frames
 from firmware.voice.errors import MisuseError
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.output import OutputQueue
+from firmware.voice.packet import Pcm, cut
 from firmware.voice.reply import Recording, Replay, Reply
 from firmware.voice.volume import Volume
 from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from firmware.ports import PerformEffect, Post
+    from firmware.voice.packet import Packet
     from firmware.voice.settings import VoiceSettings
     from hardware.clock import Clock
     from hardware.speaker import Source, Speaker
 
 READY_MS_MAX = 200
 """Decoded ahead of the speaker: as long as the loop may be busy before a gap is heard."""
+
+DECODED_FRAMES_MAX = 4
+"""Frames made ready in one turn of the loop: to resample one takes a desktop 1 ms."""
 
 CUES_MS_MAX = 2_000
 """Cues that wait to be played; one for which there is no room is left out."""
@@ -124,18 +129,33 @@ class Playback:
 
     def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:  # noqa: ARG002 - Opus decodes any rate to ours
         """Take one Opus packet of the reply to `turn`."""
+        self._take(turn, connection, [packet])
+
+    def reply_pcm(
+        self, turn: int, connection: int, pcm: bytes, sample_rate_hz: int, channels: int = 1
+    ) -> None:
+        """Take samples of the reply to `turn`, which become pieces of a frame each."""
+        self._take(turn, connection, cut(Pcm(pcm, sample_rate_hz, channels)))
+
+    def _take(self, turn: int, connection: int, packets: Sequence[Packet]) -> None:
         if turn != self._turn or not self._takes_packets:
-            self.packets_stale += 1
+            self.packets_stale += len(packets)
             return
         if self._arrival is None:
             self._arrival = self._new_arrival(connection)
             self._reply = Reply(self._arrival.buffer)
         _, buffer, recording = self._arrival
         is_first = buffer.is_awaiting
-        if not buffer.push(packet, self._clock.monotonic_ms()):
-            self.packets_refused += 1
+        now_ms = self._clock.monotonic_ms()
+        taken = 0
+        for packet in packets:
+            if not buffer.push(packet, now_ms):
+                break
+            recording.keep(packet)
+            taken += 1
+        self.packets_refused += len(packets) - taken
+        if not taken:
             return
-        recording.keep(packet)
         if is_first:
             self._post("reply_began", turn=turn, connection=connection)
             self._clock.call_later(self._settings.jitter_target_ms, self._go_on)
@@ -208,10 +228,17 @@ class Playback:
     def _go_on(self) -> None:
         """Make ready what can be made ready; tell when the reply has ended or run dry."""
         now_ms = self._clock.monotonic_ms()
-        while len(self._output) * FRAME_MS < READY_MS_MAX and (frame := self._next_frame(now_ms)):
+        made = 0
+        while made < DECODED_FRAMES_MAX and len(self._output) * FRAME_MS < READY_MS_MAX:
+            frame = self._next_frame(now_ms)
+            if frame is None:
+                break
             self._output.put(self._volume.applied(frame))
             self._is_silent = False
             self._silent_ms = 0
+            made += 1
+        if made == DECODED_FRAMES_MAX:
+            self._clock.call_later(0, self._go_on)
         if len(self._output):
             self._speaker.open()
         elif self._is_silent and self._reply is not None and self._reply.has_sounded:

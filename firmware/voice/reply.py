@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from firmware.voice.packet import duration_ms
+from firmware.voice.packet import Packet, Pcm, duration_ms, size_bytes
 from hardware.codec import OpusDecoder
 from hardware.errors import CorruptPacketError
-from hardware.pcm import FRAME_BYTES
+from hardware.pcm import FRAME_BYTES, SAMPLE_RATE_HZ, from_bytes, mixed_down
+from hardware.resampler import FOR_REPLIES, Resampler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ class PacketSource(Protocol):
     def is_over(self) -> bool:
         """Whether everything was given out and no more will come."""
 
-    def pop(self, now_ms: int) -> bytes | None:
+    def pop(self, now_ms: int) -> Packet | None:
         """Return the next packet to be played, or None for now."""
 
 
@@ -36,17 +37,17 @@ class Recording:
     def __init__(self, *, ms_max: int, bytes_max: int) -> None:
         self._ms_left: float = ms_max
         self._bytes_left = bytes_max
-        self._packets: list[bytes] = []
+        self._packets: list[Packet] = []
 
     @property
-    def packets(self) -> Sequence[bytes]:
+    def packets(self) -> Sequence[Packet]:
         """What was kept, in order."""
         return self._packets
 
-    def keep(self, packet: bytes) -> None:
+    def keep(self, packet: Packet) -> None:
         """Keep the next packet; after the first for which there is no room, none."""
         self._ms_left -= duration_ms(packet)
-        self._bytes_left -= len(packet)
+        self._bytes_left -= size_bytes(packet)
         if self._ms_left >= 0 and self._bytes_left >= 0:
             self._packets.append(packet)
 
@@ -58,7 +59,7 @@ class Replay:
         packets: What is played; not changed.
     """
 
-    def __init__(self, packets: Sequence[bytes]) -> None:
+    def __init__(self, packets: Sequence[Packet]) -> None:
         self._packets = deque(packets)
 
     @property
@@ -66,7 +67,7 @@ class Replay:
         """Whether everything was given out."""
         return not self._packets
 
-    def pop(self, now_ms: int) -> bytes | None:  # noqa: ARG002 - a recording waits for nothing
+    def pop(self, now_ms: int) -> Packet | None:  # noqa: ARG002 - a recording waits for nothing
         """Return the next packet, or None after the last."""
         return self._packets.popleft() if self._packets else None
 
@@ -75,7 +76,8 @@ class Reply:
     """Decodes the packets of one reply into frames of 20 ms.
 
     A packet that is not Opus is concealed, and counted. The packets may have been encoded at any
-    rate, and each may last as long as it likes: Opus decodes all of them to ours.
+    rate, and each may last as long as it likes: Opus decodes all of them to ours. Samples are mixed
+    down and resampled, a piece at a time.
 
     Args:
         packets: Where they come from.
@@ -89,11 +91,13 @@ class Reply:
         self._packets = packets
         self._decoder = OpusDecoder()
         self._pcm = bytearray()
+        self._rate_hz = SAMPLE_RATE_HZ
+        self._resampler: Resampler | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether the last frame was given out and no more will come."""
-        return self._packets.is_over and not self._pcm
+        return self._packets.is_over and not self._pcm and self._resampler is None
 
     def next_frame(self, now_ms: int) -> bytes | None:
         """Return the next `FRAME_BYTES`, or None for now; silence fills up the last."""
@@ -101,6 +105,8 @@ class Reply:
             packet = self._packets.pop(now_ms)
             if packet is not None:
                 self._pcm += self._decoded(packet)
+            elif self._packets.is_over and self._resampler is not None:
+                self._pcm += self._drained()
             elif self._packets.is_over and self._pcm:
                 self._pcm += bytes(FRAME_BYTES - len(self._pcm))
             else:
@@ -114,7 +120,9 @@ class Reply:
         """Free the decoder."""
         self._decoder.close()
 
-    def _decoded(self, packet: bytes) -> bytes:
+    def _decoded(self, packet: Packet) -> bytes:
+        if isinstance(packet, Pcm):
+            return self._converted(packet)
         if packet:
             try:
                 return self._decoder.decode(packet)
@@ -122,3 +130,20 @@ class Reply:
                 pass
         self.packets_concealed += 1
         return self._decoder.conceal()
+
+    def _converted(self, pcm: Pcm) -> bytes:
+        before = b"" if pcm.sample_rate_hz == self._rate_hz else self._drained()
+        samples = from_bytes(pcm.samples)
+        if pcm.channels > 1:
+            samples = mixed_down(samples)
+        if pcm.sample_rate_hz != SAMPLE_RATE_HZ:
+            if self._resampler is None:
+                self._resampler = Resampler(pcm.sample_rate_hz, SAMPLE_RATE_HZ, FOR_REPLIES)
+            samples = self._resampler.feed(samples)
+        self._rate_hz = pcm.sample_rate_hz
+        return before + samples.tobytes()
+
+    def _drained(self) -> bytes:
+        """Return what the resampler still holds; it is done with."""
+        resampler, self._resampler = self._resampler, None
+        return b"" if resampler is None else resampler.flush().tobytes()

@@ -64,7 +64,7 @@ class VoiceSettings:
     jitter_ms_max: int = setting(120_000, "kept of a reply ahead of its playing", unit="ms")
     last_reply_ms_max: int = setting(120_000, "kept of the last reply, to play it again", unit="ms")
     reply_bytes_max: int = setting(
-        2_000_000, "memory for either of these, however long they are", unit="bytes"
+        6_000_000, "memory for either of these, however long they are", unit="bytes"
     )
     volume_percent: int = setting(60, "loudness: half the figure sounds half as loud", unit="%")
     volume_percent_max: int = setting(80, "never louder than this, whoever asks", unit="%")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from hardware.pcm import BYTES_PER_MS, FRAME_BYTES
 
 if TYPE_CHECKING:
+    from firmware.ports import SpeechFormat
     from firmware.voice.endpointing import Boundary, Endpointing
 
 
@@ -35,6 +36,8 @@ class Utterance:
     def __init__(self, turn: int, began_ms: int, endpointing: Endpointing, frames_max: int) -> None:
         self.turn = turn
         self.fate: Fate = "undecided"
+        self.format: SpeechFormat = "opus"
+        """In which it is sent; settled when that begins."""
         self.frames_dropped = 0
         """Frames that were too many, since it began."""
         self._began_ms = began_ms

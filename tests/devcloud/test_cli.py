@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
@@ -16,6 +17,7 @@ from tests.devcloud.running import TIMEOUT_S, RunningCloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "devcloud"]
 
@@ -99,6 +101,36 @@ def test_programs_get_one_line_of_json_and_can_connect() -> None:
         assert requests.get(f"{ready['control_url']}/turns", timeout=TIMEOUT_S).json() == []
 
 
+def test_with_tls_programs_are_told_whom_to_trust(tmp_path: Path) -> None:
+    with started("--json", "--tls", "--authority", str(tmp_path)) as process:
+        ready = json.loads(first_line(process))
+        assert ready["ca_file"] == str(tmp_path / "ca.pem")
+        assert ready["spki_pin"].startswith("sha256/")
+        answer = requests.get(
+            f"{ready['convex_url']}/version", verify=ready["ca_file"], timeout=TIMEOUT_S
+        )
+        assert answer.ok
+        assert ready["control_url"].startswith("http://")
+
+
+def test_with_tls_people_are_told_too_and_what_was_made_for_it_goes() -> None:
+    with started("--tls") as process:
+        line = first_line(process)
+        assert "CONVEX_URL=https://" in line
+        ca_file = Path(line.partition("SSL_CERT_FILE=")[2].partition(" (")[0])
+        assert ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
+        process.terminate()
+        assert process.wait(TIMEOUT_S) == 0
+        assert not ca_file.exists()
+
+
+def test_an_authority_without_tls_is_one_clear_line(tmp_path: Path) -> None:
+    assert fails("--authority", str(tmp_path)) == (
+        os.EX_USAGE,
+        "cloud: authority: is for TLS, which is off\n",
+    )
+
+
 def test_a_busy_port_is_one_clear_line(cloud: RunningCloud) -> None:
     port = cloud.cloud.convex_url.rsplit(":", 1)[1]
     code, says = fails("--port", port)
@@ -120,3 +152,32 @@ def test_an_option_that_cannot_be_is_one_clear_line() -> None:
     assert code == os.EX_USAGE
     assert says.startswith("cloud: token_lifetime_s 0.0: must be above 0")
     assert says.count("\n") == 1
+
+
+def test_what_was_stored_in_a_file_is_there_in_the_next_run(tmp_path: Path) -> None:
+    data = str(tmp_path / "cloud.sqlite")
+    for expected_version in (1.0, 2.0):
+        with started("--json", "--data", data) as process:
+            url = json.loads(first_line(process))["control_url"] + "/configuration"
+            before = requests.get(url, timeout=TIMEOUT_S).json()
+            assert before["version"] == expected_version
+            requests.put(url, json={"volumeLimit": 10}, timeout=TIMEOUT_S).raise_for_status()
+            # Whatever was committed survives it.
+            process.kill()
+            process.wait(TIMEOUT_S)
+
+
+def test_a_file_that_is_no_data_of_ours_is_refused_in_one_line(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("shopping " * 1000)
+    code, says = fails("--port", "0", "--data", str(notes))
+    assert code == os.EX_UNAVAILABLE
+    assert "notes.txt" in says
+    assert says.count("\n") == 1
+
+
+def test_tokens_are_signed_as_the_option_says() -> None:
+    with started("--json", "--signing-algorithm", "RS256") as process:
+        url = json.loads(first_line(process))["convex_url"] + "/.well-known/jwks.json"
+        (key,) = requests.get(url, timeout=TIMEOUT_S).json()["keys"]
+        assert (key["kty"], key["alg"]) == ("RSA", "RS256")

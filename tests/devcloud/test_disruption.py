@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
 from devcloud.garbage import DEEP_LEVELS, GARBAGE, HUGE_BYTES
-from tests.devcloud.running import CREDENTIALS, TIMEOUT_S, TOY, RunningCloud
+from tests.devcloud.running import CREDENTIALS, DEVICE, TIMEOUT_S, TOY, RunningCloud
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 AUTHENTICATE: Final = "auth:authenticateDevice"
 CONFIGURATION: Final = "toys:getConfiguration"
+REPORT: Final = "guardian:reportEvent"
 
 
 def calls_of(cloud: RunningCloud, function: str) -> int:
@@ -34,6 +36,24 @@ def calls_of(cloud: RunningCloud, function: str) -> int:
 def struck(cloud: RunningCloud, fault: str) -> int:
     count: int = cloud.get("faults")["struck"][fault]
     return count
+
+
+def report() -> Json:
+    """Make the arguments of a report that was never sent before."""
+    return {
+        **TOY,
+        "recordId": str(uuid.uuid4()),
+        "timestamp": "2026-11-25T02:14:53.120Z",
+        "eventType": "emergency_stop",
+        "details": {},
+        "isUrgent": True,
+    }
+
+
+def deliveries(cloud: RunningCloud, event: Json) -> list[int]:
+    """How often each row that was stored for a report has come."""
+    rows = cloud.get("tables/reports")
+    return [row["deliveries"] for row in rows if row["recordId"] == event["recordId"]]
 
 
 def post(cloud: RunningCloud, kind: str, function: str, arguments: Json) -> requests.Response:
@@ -298,3 +318,43 @@ def test_an_upload_meets_the_faults_of_calls(cloud: RunningCloud) -> None:
     assert cloud.authenticate()["convexToken"]
     cloud.post_faults(http_status=None, garbage={"kind": "object", "function": "upload"})
     assert upload(cloud).json() == {}
+
+
+def test_a_record_whose_answer_was_lost_is_stored_once(cloud: RunningCloud) -> None:
+    client = ConvexHttpClient(cloud.cloud.convex_url)
+    client.set_auth(cloud.authenticate()["convexToken"])
+    event = report()
+    cloud.post_faults(commit_then_drop={"function": REPORT, "times": 1})
+    with pytest.raises(requests.ConnectionError):
+        client.mutation(REPORT, event)
+    assert client.mutation(REPORT, event)["duplicate"]
+    assert deliveries(cloud, event) == [2]
+
+
+def test_a_record_that_is_delivered_twice_is_stored_once(cloud: RunningCloud) -> None:
+    client = ConvexHttpClient(cloud.cloud.convex_url)
+    client.set_auth(cloud.authenticate()["convexToken"])
+    event = report()
+    cloud.post_faults(duplicate_delivery={"function": REPORT})
+    assert client.mutation(REPORT, event)["duplicate"]
+    assert deliveries(cloud, event) == [2]
+
+
+def test_an_upload_whose_answer_was_lost_is_stored_all_the_same(cloud: RunningCloud) -> None:
+    client = ConvexHttpClient(cloud.cloud.convex_url)
+    client.set_auth(cloud.authenticate()["convexToken"])
+    stored = len(cloud.get("tables/uploads"))
+    cloud.post_faults(commit_then_drop={"function": "upload", "times": 1})
+    with pytest.raises(requests.ConnectionError):
+        upload(cloud, client.mutation("storage:generateUploadUrl", DEVICE)["url"])
+    assert len(cloud.get("tables/uploads")) == stored + 1
+
+
+def test_an_upload_that_was_cut_off_may_be_tried_again(cloud: RunningCloud) -> None:
+    client = ConvexHttpClient(cloud.cloud.convex_url)
+    client.set_auth(cloud.authenticate()["convexToken"])
+    url = client.mutation("storage:generateUploadUrl", DEVICE)["url"]
+    cloud.post_faults(cut_uploads={"after_bytes": 10_000, "times": 1})
+    with pytest.raises(requests.ConnectionError):
+        upload(cloud, url)
+    assert upload(cloud, url).json()["storageId"]

@@ -26,6 +26,7 @@ def test_how_often_a_fault_struck_is_counted() -> None:
     board.struck("no_reply")
     struck = board.to_json()["struck"]
     assert isinstance(struck, dict)
+    assert set(struck.pop("network").values()) == {0}
     assert struck.pop("no_reply") == board.count("no_reply") == 2
     assert set(struck.values()) == {0}
 
@@ -56,9 +57,11 @@ def test_a_fault_of_calls_strikes_the_function_that_it_names_alone() -> None:
 
 def test_all_faults_can_be_ended_together() -> None:
     board = FaultBoard()
-    board.set({"no_reply": True, "commit_then_drop": True})
+    nothing = board.to_json()
+    board.set({"no_reply": True, "commit_then_drop": True, "network": [{"refuse": True}]})
+    assert board.to_json() != nothing
     board.clear()
-    assert board.now == Faults()
+    assert board.to_json() == nothing
 
 
 def test_an_unknown_fault_is_refused_and_the_nearest_named() -> None:

@@ -26,6 +26,15 @@ class House:
         self.calls = CallLog()
         self.functions = Functions(self.deployment, self.tokens, self.faults, self.calls, 60.0)
 
+    def call(
+        self, kind: Kind, name: str, arguments: Json, identity: Identity | None = DEVICE
+    ) -> Outcome:
+        return self.functions.run(Call(kind, name, arguments, identity, "http"))
+
+    def commands(self) -> list[Json]:
+        rows: Json = self.call(Kind.QUERY, "devices:commands", {"deviceId": "device"}).value
+        return [row["commandId"] for row in rows]
+
     def authenticate(self, **arguments: Json) -> Outcome:
         call = Call(Kind.MUTATION, "auth:authenticateDevice", arguments, None, "http")
         return self.functions.run(call)
@@ -109,3 +118,69 @@ def test_a_query_that_runs_again_is_not_noted_again() -> None:
     house = House()
     house.functions.rerun(Call(Kind.QUERY, "no:such", {}, None, "sync"))
     assert house.calls.to_json() == []
+
+
+def test_the_echo_returns_what_it_was_given_and_logs_a_line() -> None:
+    outcome = House().call(Kind.ACTION, "dev:echo", {"value": [1.0, {"a": None}]}, None)
+    assert outcome.value == [1.0, {"a": None}]
+    assert outcome.log_lines == ("[LOG] 'echo'",)
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("data", ["text", {"code": "X"}, [1.0]])
+def test_a_failure_on_demand_carries_its_data(kind: Kind, data: Json) -> None:
+    outcome = House().call(kind, "dev:fail", {"data": data}, None)
+    assert outcome.error_data == data
+
+
+def test_a_command_is_shown_with_all_that_it_says() -> None:
+    house = House()
+    with house.deployment.transaction():
+        house.deployment.commands.issue("device", {"kind": "say", "text": "hi"}, 5)
+    rows: Json = house.call(Kind.QUERY, "devices:commands", {"deviceId": "device"}).value
+    assert rows == [
+        {
+            "kind": "say",
+            "text": "hi",
+            "issuedAt": 5.0,
+            "toyId": None,
+            "commandId": rows[0]["commandId"],
+        }
+    ]
+
+
+def test_commands_and_upload_urls_are_for_the_device_itself() -> None:
+    house = House()
+    for kind, name in (
+        (Kind.QUERY, "devices:commands"),
+        (Kind.MUTATION, "storage:generateUploadUrl"),
+    ):
+        outcome = house.call(kind, name, {"deviceId": "device"}, Identity("other", 2e9))
+        assert outcome.error_data == {"code": "UNAUTHENTICATED"}
+
+
+def test_every_upload_url_is_another() -> None:
+    house = House()
+    house.deployment.url = "http://cloud"
+    answers: list[Json] = [
+        house.call(Kind.MUTATION, "storage:generateUploadUrl", {"deviceId": "device"}).value
+        for _ in range(2)
+    ]
+    urls = {answer["url"] for answer in answers}
+    assert len(urls) == 2
+    assert all(url.startswith("http://cloud/api/storage/upload?token=") for url in urls)
+
+
+def test_arguments_beyond_convexs_limit_are_refused() -> None:
+    outcome = House().call(Kind.ACTION, "dev:echo", {"value": "x" * (16 << 20)}, None)
+    assert "Arguments for dev:echo are too large" in outcome.error_message
+
+
+def test_a_mutation_raises_the_time_and_a_query_or_a_failure_does_not() -> None:
+    house = House()
+    before = house.deployment.timestamp
+    house.configuration(DEVICE)
+    house.authenticate(deviceId="device", deviceSecret="wrong")
+    assert house.deployment.timestamp == before
+    house.authenticate(deviceId="device", deviceSecret="secret")
+    assert house.deployment.timestamp > before

@@ -96,3 +96,14 @@ def test_arguments_may_come_as_a_list(cloud: RunningCloud) -> None:
 def test_the_version_can_be_asked_for(cloud: RunningCloud) -> None:
     answer = requests.get(f"{cloud.cloud.convex_url}/version", timeout=TIMEOUT_S)
     assert answer.text == "devcloud"
+
+
+def test_the_lines_that_a_function_logs_are_sent_along(cloud: RunningCloud) -> None:
+    answer = post(cloud, "/api/action", json={"path": "dev:echo", "args": {"value": 1}})
+    assert answer.json() == {"status": "success", "value": 1.0, "logLines": ["[LOG] 'echo'"]}
+
+
+def test_a_convex_error_may_carry_a_text(cloud: RunningCloud) -> None:
+    with pytest.raises(ConvexError) as caught:
+        ConvexHttpClient(cloud.cloud.convex_url).mutation("dev:fail", {"data": "no"})
+    assert caught.value.data == "no"

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 import pytest
+import requests
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from devcloud.errors import MissingPartError, PortBusyError
 from devcloud.server import DevelopmentCloud
 from devcloud.settings import Settings
+from tests.devcloud.device import headers
 from tests.devcloud.running import TIMEOUT_S, RunningCloud
 
 
@@ -60,3 +63,44 @@ def test_when_it_ends_it_says_goodbye_and_leaves_no_process() -> None:
 def test_recognition_is_not_done_by_the_process_that_serves(cloud: RunningCloud) -> None:
     """Decoding holds the interpreter's lock; here it would stop the event loop."""
     assert cloud.cloud.recogniser.process_id not in {None, os.getpid()}
+
+
+def test_the_control_api_is_reached_past_the_networks_faults(cloud: RunningCloud) -> None:
+    before = cloud.post_faults(network={"refuse": True})["struck"]["network"]["refuse"]
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{cloud.cloud.convex_url}/version", timeout=TIMEOUT_S)
+    assert cloud.get("faults")["struck"]["network"]["refuse"] == before
+    cloud.post_faults(network=None)
+    assert requests.get(f"{cloud.cloud.convex_url}/_dev/counters", timeout=TIMEOUT_S).ok
+
+
+def test_what_is_around_the_network_is_the_control_api_alone(cloud: RunningCloud) -> None:
+    url = cloud.cloud.control_url.removesuffix("/_dev")
+    assert requests.get(f"{url}/version", timeout=TIMEOUT_S).status_code == 404
+
+
+def test_a_stalled_stream_leaves_the_functions_alone(cloud: RunningCloud) -> None:
+    token = cloud.authenticate()["websocketToken"]
+    cloud.post_faults(network={"accept_and_stall": True, "channel": "stream"})
+
+    async def scenario() -> None:
+        with pytest.raises(TimeoutError):
+            async with connect(
+                cloud.cloud.stream_url, additional_headers=headers(token), open_timeout=0.2
+            ):
+                pytest.fail("it was answered")
+
+    asyncio.run(scenario())
+    assert cloud.authenticate()["websocketToken"]
+
+
+def test_a_half_open_cloud_ends_in_time() -> None:
+    async def scenario() -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            async with DevelopmentCloud(Settings(port=0)) as cloud:
+                await connect(cloud.convex_url.replace("http", "ws") + "/api/sync")
+                cloud.faults.set({"network": {"half_open": True}})
+                begun_s = time.monotonic()
+            assert time.monotonic() - begun_s < 2
+
+    asyncio.run(scenario())

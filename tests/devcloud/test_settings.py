@@ -24,8 +24,14 @@ if TYPE_CHECKING:
         ("token_lifetime_s", 0.0),
         ("token_lifetime_s", math.inf),
         ("token_lifetime_s", math.nan),
+        ("upload_lifetime_s", 0.0),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_name(name: str, value: Json) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings(**{name: value})
+
+
+def test_an_unknown_signing_algorithm_is_refused_and_the_nearest_named() -> None:
+    with pytest.raises(SettingsError, match="did you mean 'RS256'"):
+        Settings(signing_algorithm="RS265")

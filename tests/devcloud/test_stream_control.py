@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.devcloud.device import (
     chunks,
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tests.devcloud.json_type import Json
 
 
-@pytest.fixture(scope="module")
-def token(running_cloud: RunningCloud) -> str:
-    websocket_token: str = running_cloud.authenticate()["websocketToken"]
+@pytest.fixture
+def token(cloud: RunningCloud) -> str:
+    websocket_token: str = cloud.authenticate()["websocketToken"]
     return websocket_token
 
 
@@ -92,7 +92,26 @@ def test_only_the_device_that_is_named_is_meant(cloud: RunningCloud, token: str)
     run(scenario())
 
 
-def test_a_device_whose_tokens_were_revoked_is_sent_away(cloud: RunningCloud, token: str) -> None:
+def test_a_device_whose_tokens_are_revoked_is_sent_away(cloud: RunningCloud) -> None:
+    earlier = cloud.authenticate()["websocketToken"]
+
+    async def scenario() -> None:
+        async with welcomed(cloud, earlier) as device:
+            await asyncio.to_thread(cloud.post, "revoke", deviceId="dev-sim-1")
+            assert (await device.expect("error"))["code"] == "AUTH_FAILED"
+            with pytest.raises(ConnectionClosed, match=r"1008.*AUTH_FAILED"):
+                await device.receive()
+        with pytest.raises(InvalidStatus, match="401"):
+            async with welcomed(cloud, earlier):
+                pytest.fail("it was let in")
+        later = (await asyncio.to_thread(cloud.authenticate))["websocketToken"]
+        async with welcomed(cloud, later):
+            pass
+
+    run(scenario())
+
+
+def test_a_device_can_be_expelled(cloud: RunningCloud, token: str) -> None:
     async def scenario() -> None:
         async with welcomed(cloud, token) as device:
             assert await post(cloud, expel=True, deviceId="dev-sim-1") == 1

@@ -205,6 +205,62 @@ def test_an_expired_identity_sees_no_further_change() -> None:
     assert error["type"] == "AuthError"
 
 
+def test_a_token_that_is_taken_back_ends_the_session_at_once() -> None:
+    client = Client()
+    client.authenticate()
+    client.tokens.revoke("device")
+    client.session.refresh(NOW_S)
+    (error,) = client.receive()
+    assert error["type"] == "AuthError"
+    assert "authUpdateAttempted" not in error
+    assert client.session.closed == sync.Close(1008, "Unauthenticated")
+
+
+def test_a_token_that_is_taken_back_carries_no_further_call() -> None:
+    client = Client()
+    client.authenticate()
+    client.tokens.revoke()
+    (error,) = client.mutate()
+    assert error["type"] == "AuthError"
+
+
+def test_who_has_a_newer_token_stays_when_the_older_ones_are_taken_back() -> None:
+    client = Client()
+    client.authenticate()
+    client.tokens.revoke("device")
+    client.authenticate()
+    client.session.refresh(NOW_S)
+    assert client.session.closed is None
+
+
+def test_a_command_is_told_as_it_is_issued_and_goes_when_it_is_acknowledged() -> None:
+    client = Client()
+    client.authenticate()
+    (transition,) = client.add_query(udfPath="devices:commands", args=[{"deviceId": "device"}])
+    assert transition["modifications"][0]["value"] == []
+    with client.deployment.transaction():
+        client.deployment.commands.issue("device", {"kind": "lock", "commandId": "c1"}, 1)
+    client.session.refresh(NOW_S)
+    (transition,) = client.receive()
+    (command,) = transition["modifications"][0]["value"]
+    assert (command["commandId"], command["kind"]) == ("c1", "lock")
+    acknowledgement = {
+        "deviceId": "device",
+        "recordId": "r1",
+        "timestamp": "2026-11-25T02:14:53Z",
+        "commandId": "c1",
+        "outcome": "done",
+    }
+    _, transition = client.mutate(udfPath="devices:ackCommand", args=[acknowledgement])
+    assert transition["modifications"][0]["value"] == []
+
+
+def test_the_lines_that_a_function_logs_are_sent_along() -> None:
+    client = Client()
+    response, _ = client.send(type="Action", requestId=1, udfPath="dev:echo", args=[{"value": 1.0}])
+    assert (response["result"], response["logLines"]) == (1.0, ["[LOG] 'echo'"])
+
+
 def test_the_difference_of_the_clocks_is_told() -> None:
     client = Client()
     client.send(**CONNECT, clientTs=NOW_S * 1000 + 250)

@@ -15,9 +15,12 @@ from devcloud.values import (
     NESTING_MAX,
     Int64,
     decode,
+    decode_object,
     decode_u64,
     encode,
     encode_u64,
+    nesting,
+    size,
 )
 
 if TYPE_CHECKING:
@@ -141,3 +144,27 @@ def test_a_timestamp_has_8_bytes() -> None:
 
 def test_nan_reaches_the_official_client_as_nan() -> None:
     assert math.isnan(json_to_convex(encode(math.nan)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "bytes_", "levels"),
+    [
+        (None, 1, 0),
+        (True, 1, 0),
+        (1.5, 9, 0),
+        (Int64(1), 9, 0),
+        ("ä", 4, 0),
+        (b"abc", 5, 0),
+        ([], 2, 1),
+        ([None, [None]], 6, 2),
+        ({"ab": {"c": None}}, 10, 2),
+    ],
+)
+def test_values_are_measured_by_convexs_rules(value: Json, bytes_: int, levels: int) -> None:
+    assert (size(value), nesting(value)) == (bytes_, levels)
+
+
+def test_an_object_is_told_from_other_values() -> None:
+    assert decode_object({"a": 1}) == {"a": 1.0}
+    with pytest.raises(ValueEncodingError, match="must be an object"):
+        decode_object([1])

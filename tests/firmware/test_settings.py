@@ -138,7 +138,8 @@ def test_an_unknown_section_like_none_is_refused_with_all_names(file: Path) -> N
     """Where nothing is near, all that is known is told."""
     file.write_text("[qqq]\n")
     assert refused(file) == (
-        f"{file}: section [qqq] is not known: known are cloud, device, identity, stream, voice"
+        f"{file}: section [qqq] is not known: "
+        "known are audio, cloud, device, identity, metrics, store, stream, voice"
     )
 
 

@@ -20,7 +20,8 @@ import pytest
 
 from hardware.pcm import FRAME_BYTES, read_wav, rms, write_wav
 from hardware.sim.speaker import AUDIBLE_RMS
-from simulator.demo import CLIPS, CLIPS_DIR
+from simulator.cloud_process import CloudProcess
+from simulator.demo import CLIPS, CLIPS_DIR, _settings
 from states.journal import read
 from states.replay import replay
 from tests.firmware.commands.pommai import TIMEOUT_S, complains, pommai, running
@@ -281,3 +282,27 @@ def test_a_cloud_runs_until_it_is_told_to_stop() -> None:
         said, complained = process.communicate(timeout=TIMEOUT_S)
     assert (process.returncode, said, complained) == (0, "", "")
     assert ready["convex_url"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "url"),
+    [
+        ("auto", "ws://127.0.0.1:7/audio-stream"),
+        ("seed", "ws://127.0.0.1:7/audio-stream"),
+        ("binary", "ws://127.0.0.1:7/audio-stream"),
+        ("gateway", "ws://127.0.0.1:7/"),
+    ],
+)
+def test_the_toy_speaks_the_dialect_that_is_wanted(dialect: str, url: str) -> None:
+    """The gateway dialect makes its own path below the server's address."""
+    cloud = CloudProcess("secret")
+    cloud.convex_url, cloud.stream_url = "http://127.0.0.1:7", "ws://127.0.0.1:7/audio-stream"
+    settings = _settings(cloud, "data", dialect)
+    assert (settings.stream.dialect, settings.stream.url) == (dialect, url)
+
+
+def test_a_dialect_that_nobody_speaks_is_refused() -> None:
+    """With those that are."""
+    done = pommai("demo", "--dialect", "morse")
+    assert done.returncode == 2
+    assert "'auto', 'seed', 'gateway', 'binary'" in done.stderr

@@ -19,6 +19,9 @@ class Request(NamedTuple):
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    """What was posted, if it is JSON; else nothing."""
+    content: bytes
+    """What was posted, as it came."""
 
     @property
     def arguments(self) -> Any:  # noqa: ANN401 - any JSON
@@ -124,4 +127,5 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     pairs = (line.split(": ", 1) for line in head[1:] if line)
     headers = {name.lower(): value for name, value in pairs}
     content = await reader.readexactly(int(headers["content-length"]))
-    return Request(head[0].split(" ")[1], headers, json.loads(content))
+    is_json = headers.get("content-type") == "application/json"
+    return Request(head[0].split(" ")[1], headers, json.loads(content) if is_json else {}, content)

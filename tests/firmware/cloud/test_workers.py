@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import queue
 import subprocess
 import sys
 import threading
 import weakref
+from concurrent.futures import Future
 
 import pytest
 
@@ -35,6 +37,18 @@ def test_calls_beyond_the_limits_are_refused_until_there_is_room_again() -> None
         workers.submit(gate.wait)
     gate.set()
     assert all(call.result(LIMIT_S) for call in calls)
+    workers.shutdown()
+
+
+def test_there_is_room_again_when_a_result_is_told() -> None:
+    """Who calls once at a time needs no more room than one call, however quick they are."""
+    workers = Workers("tests", threads_max=1, waiting_max=0)
+    gate = threading.Event()
+    following: queue.SimpleQueue[Future[int]] = queue.SimpleQueue()
+    first = workers.submit(gate.wait, LIMIT_S)
+    first.add_done_callback(lambda _: following.put(workers.submit(abs, -7)))
+    gate.set()
+    assert following.get(timeout=LIMIT_S).result(LIMIT_S) == 7
     workers.shutdown()
 
 

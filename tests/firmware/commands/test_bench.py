@@ -35,7 +35,7 @@ def test_a_person_reads_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("commit ")
     assert lines[1].split() == ["section", "what", "median", "p99", "budget"]
-    assert [line.split()[0] for line in lines[2:]] == ["core", "replay", "replay"]
+    assert [line.split()[0] for line in lines[2:]] == ["core", "replay", "replay"] + ["stream"] * 5
 
 
 def test_a_missed_budget_is_told_and_the_exit_code_says_so(
@@ -61,7 +61,19 @@ def test_an_unknown_section_is_refused_with_those_there_are(
 ) -> None:
     """Before anything is measured."""
     assert main(["bench", "core", "cores"]) == 2
-    assert capsys.readouterr() == ("", "pommai: no section 'cores'; known are core, replay\n")
+    assert capsys.readouterr() == (
+        "",
+        "pommai: no section 'cores'; known are core, replay, stream\n",
+    )
+
+
+def test_a_figure_without_a_budget_misses_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is there to be compared with."""
+    monkeypatch.setitem(bench.SECTIONS, "core", lambda: [Figure("core", "x", "B", 7, None, None)])
+    assert main(["bench", "core"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["core", "x", "7.0", "-", "-", "B"]
 
 
 def test_the_walk_is_the_same_every_time() -> None:

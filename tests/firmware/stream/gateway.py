@@ -1,10 +1,14 @@
-"""A gateway that does what a test tells it: a real server on loopback, in the seed dialect."""
+"""A gateway that does what a test tells it: a real server on loopback, in any dialect.
+
+What the dialects look like is written here once more, by hand: the device's codecs are not used.
+"""
 
 from __future__ import annotations
 
 import http
 import json
-from typing import TYPE_CHECKING, Any, Self
+import struct
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
@@ -21,6 +25,19 @@ if TYPE_CHECKING:
     from tests.firmware.stream.bell import Bell
 
 Fields = dict[str, Any]
+
+Dialect: TypeAlias = Literal["seed", "gateway", "binary"]
+DIALECTS: tuple[Dialect, ...] = ("seed", "gateway", "binary")
+
+HEADER = struct.Struct(">BBHIII")
+"""Version, kind, flags, turn, sequence, time."""
+
+ANSWERS: dict[Dialect, Fields | None] = {
+    "seed": None,
+    "gateway": {"type": "handshake_ack", "status": "ok", "session_id": "1"},
+    "binary": {"type": "handshake_ack", "dialect": "binary"},
+}
+"""What each says to a handshake, if it says anything."""
 
 
 def reply_packet(packet: bytes, sequence: int = 0, **changed: object) -> Fields:
@@ -39,12 +56,59 @@ def reply_packet(packet: bytes, sequence: int = 0, **changed: object) -> Fields:
 REPLY_END: Fields = {**reply_packet(b""), "isFinal": True}
 
 
+def wrapped(data: bytes, form: str = "opus", *, is_final: bool = False, **more: object) -> Fields:
+    """Return a piece of a reply as the gateway dialect has it."""
+    metadata = {"format": form, "sampleRate": 16_000, "isFinal": is_final, **more}
+    return {"type": "audio_response", "payload": {"data": data.hex(), "metadata": metadata}}
+
+
+def bare(
+    kind: int, turn: int, payload: bytes = b"", *, sequence: int = 0, rate_hz: int = 0
+) -> bytes:
+    """Return a message of the binary dialect."""
+    return HEADER.pack(1, kind, rate_hz // 100, turn, sequence, 0) + payload
+
+
+def opus_piece(dialect: Dialect, packet: bytes, sequence: int = 0, turn: int = 1) -> Fields | bytes:
+    """Return a packet of a reply in a dialect."""
+    if dialect == "binary":
+        return bare(3, turn, packet, sequence=sequence, rate_hz=16_000)
+    return reply_packet(packet, sequence) if dialect == "seed" else wrapped(packet)
+
+
+def reply_end(dialect: Dialect, sequence: int = 0, turn: int = 1) -> Fields | bytes:
+    """Return the end of a reply in a dialect."""
+    if dialect == "binary":
+        return bare(5, turn, sequence=sequence)
+    return REPLY_END if dialect == "seed" else wrapped(b"", is_final=True)
+
+
+def unwrapped(data: str | bytes) -> Fields:
+    """Return what a device has sent, as if it were the seed dialect."""
+    if isinstance(data, bytes):
+        version, kind, flags, turn, sequence, time_ms = HEADER.unpack_from(data)
+        assert (version, flags) == (1, 0)
+        assert kind in {1, 2}
+        chunk = {"type": "audio_chunk", "data": data[HEADER.size :].hex(), "sequence": sequence}
+        return {**chunk, "turn": turn, "timestamp": time_ms / 1000, "isFinal": kind == 2}
+    fields: Fields = json.loads(data)
+    if fields["type"] == "audio_chunk" and "payload" in fields:
+        payload = fields["payload"]
+        return {"type": "audio_chunk", "data": payload["data"], **payload["metadata"]}
+    return fields
+
+
 class Session:
     """One connection, as the gateway sees it."""
 
-    def __init__(self, socket: ServerConnection, bell: Bell) -> None:
+    def __init__(
+        self, socket: ServerConnection, bell: Bell, dialect: Dialect, answer: Fields | None
+    ) -> None:
         self._socket = socket
         self._bell = bell
+        self._dialect: Dialect = dialect
+        self._answer = answer
+        self.raw: list[str | bytes] = []
         self.received: list[Fields] = []
         self.is_over = False
 
@@ -78,8 +142,11 @@ class Session:
     async def listen(self) -> None:
         """Take what comes until the connection ends."""
         try:
-            async for text in self._socket:
-                self.received.append(json.loads(text))
+            async for data in self._socket:
+                self.raw.append(data)
+                self.received.append(unwrapped(data))
+                if self.received[-1]["type"] == "handshake" and self._answer is not None:
+                    await self.send(self._answer)
                 self._bell.ring()
         except ConnectionClosed:
             pass
@@ -92,11 +159,11 @@ class Session:
         for message in messages:
             await self._socket.send(json.dumps(message) if isinstance(message, dict) else message)
 
-    async def reply(self, *packets: bytes) -> None:
+    async def reply(self, *packets: bytes, turn: int = 1) -> None:
         """Send a whole reply."""
         for sequence, packet in enumerate(packets):
-            await self.send(reply_packet(packet, sequence))
-        await self.send(REPLY_END)
+            await self.send(opus_piece(self._dialect, packet, sequence, turn))
+        await self.send(reply_end(self._dialect, len(packets), turn))
 
     async def utterances(self, count: int = 1) -> None:
         """Wait until so many utterances have arrived whole."""
@@ -140,17 +207,21 @@ class Gateway:
     """The server. Opens when entered; may be stopped and started again at the same port.
 
     Set `status` to refuse whoever comes, with `location` as where else to go; set `gate` to an
-    event to keep them waiting for it.
+    event to keep them waiting for it; `answer` is what it says to a handshake.
     """
 
-    def __init__(self, bell: Bell, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, bell: Bell, tls: ssl.SSLContext | None = None, dialect: Dialect = "seed"
+    ) -> None:
         self._bell = bell
+        self.dialect: Dialect = dialect
         self._tls = tls
         self._server: Server | None = None
         self._port = 0
         self.status: http.HTTPStatus | None = None
         self.location = ""
         self.gate: asyncio.Event | None = None
+        self.answer = ANSWERS[dialect]
         self.attempts = 0
         self.tokens: list[str] = []
         self.sessions: list[Session] = []
@@ -218,6 +289,6 @@ class Gateway:
         return response
 
     async def _serve(self, socket: ServerConnection) -> None:
-        session = Session(socket, self._bell)
+        session = Session(socket, self._bell, self.dialect, self.answer)
         self.sessions.append(session)
         await session.listen()

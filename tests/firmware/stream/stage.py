@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 from firmware.stream.settings import StreamSettings
 from firmware.stream.stream import Stream
+from firmware.stream.wav import Sound
 from hardware.clock import Clock
+from hardware.pcm import FRAME_BYTES
 from states.events import EVENTS, Event, FieldValue, check
 from tests.firmware.stream.bell import PATIENCE_S, Bell
-from tests.firmware.stream.gateway import Gateway
+from tests.firmware.stream.gateway import DIALECTS, Dialect, Gateway
 
 if TYPE_CHECKING:
     import ssl
@@ -66,6 +68,7 @@ class Playback:
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
         self.packets: list[tuple[int, int, bytes, int]] = []
+        self.sounds: list[tuple[int, int, Sound]] = []
         self.ends: list[tuple[int, int]] = []
         self.on_packet: Callable[[], None] = lambda: None
 
@@ -74,6 +77,13 @@ class Playback:
         self.packets.append((turn, connection, packet, sample_rate_hz))
         self._bell.ring()
         self.on_packet()
+
+    def reply_pcm(
+        self, turn: int, connection: int, pcm: bytes, sample_rate_hz: int, channels: int = 1
+    ) -> None:
+        """Keep samples."""
+        self.sounds.append((turn, connection, Sound(pcm, sample_rate_hz, channels)))
+        self._bell.ring()
 
     def reply_end(self, turn: int, connection: int) -> None:
         """Keep the end."""
@@ -120,11 +130,17 @@ class Stage:
         self.loop = Loop(bell)
         self.playback = Playback(bell)
         self.hints: list[str] = []
+        self.words: list[tuple[int, str, str]] = []
         self.stream: Stream
 
     def take_hint(self, kind: str) -> None:
         """Keep a hint."""
         self.hints.append(kind)
+        self.bell.ring()
+
+    def take_words(self, turn: int, kind: str, text: str) -> None:
+        """Keep words."""
+        self.words.append((turn, kind, text))
         self.bell.ring()
 
     def perform(self, name: str, **fields: FieldValue) -> None:
@@ -135,6 +151,11 @@ class Stage:
         """Begin a turn and wait for its stream."""
         self.perform("open_stream", turn=turn)
         await self.loop.until("stream_opened", turn=turn)
+
+    @property
+    def frame(self) -> bytes:
+        """Something that can be said in the present dialect."""
+        return b"speech" if self.stream.speech_format == "opus" else bytes(FRAME_BYTES)
 
     def speak(self, *packets: bytes) -> None:
         """Say something whole."""
@@ -150,10 +171,10 @@ class Stage:
         """Let a turn take its course, up to its answer."""
         await self.open_turn(turn)
         before = self.gateway.sessions[session - 1].finals
-        self.speak(b"speech")
+        self.speak(self.frame)
         await self.gateway.sessions[session - 1].utterances(before + 1)
         await self.loop.until("uplink_flushed", turn=turn)
-        await self.gateway.sessions[session - 1].reply(*reply)
+        await self.gateway.sessions[session - 1].reply(*reply, turn=turn)
         await self.playback.until_end(turn)
         self.perform("end_turn", turn=turn, outcome="answered")
 
@@ -167,15 +188,19 @@ async def stage(
     *,
     token: str | None = "token",  # noqa: S107 - of a gateway that takes any
     tls: ssl.SSLContext | None = None,
+    trust: ssl.SSLContext | None = None,
+    speaks: Dialect | None = None,
+    dialect: str = "seed",
     **settings: Any,  # noqa: ANN401 - as the fields of the settings
 ) -> AsyncIterator[Stage]:
     """Set everything up; afterwards see that the stream closes in time and leaves nothing."""
     bell = Bell()
     before = asyncio.all_tasks()
-    async with Gateway(bell, tls) as gateway:
+    heard: Dialect = next((known for known in DIALECTS if known == dialect), "seed")
+    async with Gateway(bell, tls, speaks or heard) as gateway:
         scene = Stage(bell, gateway)
         scene.stream = Stream(
-            StreamSettings(**{"url": gateway.url, **QUICK, **settings}),
+            StreamSettings(**{"url": gateway.url, "dialect": dialect, **QUICK, **settings}),
             "device-1",
             "toy-1",
             scene.clock,
@@ -183,6 +208,8 @@ async def stage(
             scene.playback,
             Random(1),  # noqa: S311 - the same in every run
             scene.take_hint,
+            on_words=scene.take_words,
+            tls=trust,
         )
         if token is not None:
             scene.stream.set_token(token)

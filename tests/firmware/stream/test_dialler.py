@@ -125,6 +125,24 @@ def test_gateway_that_is_not_who_it_says_is_not_spoken_to(
     scene_of_distrust()
 
 
+def test_whom_to_trust_can_be_given(tmp_path: Path) -> None:
+    """Then nobody else is trusted, whatever the system says."""
+    path, other = certificate(tmp_path, "127.0.0.1"), tmp_path / "other"
+    other.mkdir()
+
+    @on_loop
+    async def scene_of_trust(trusted: Path) -> None:
+        trust = ssl.create_default_context(cafile=str(trusted))
+        async with stage(tls=server_tls(path), trust=trust) as scene:
+            await scene.loop.until("link_up" if trusted == path else "link_down")
+            assert scene.gateway.attempts == (trusted == path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(path))
+        scene_of_trust(path)
+        scene_of_trust(certificate(other, "127.0.0.1"))
+
+
 @pytest.mark.parametrize(("device_id", "toy_id"), [("", "toy"), ("device", "a b"), ("\n", "toy")])
 def test_id_that_cannot_be_sent_is_refused(device_id: str, toy_id: str) -> None:
     """When the stream is made, not when a child waits."""

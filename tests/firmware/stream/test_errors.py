@@ -36,4 +36,7 @@ def test_misuse_and_the_world_are_told_apart() -> None:
 def test_unusable_message_is_described_without_a_word_of_it() -> None:
     """By reason and field, both of which are ours."""
     assert str(MessageError(DropReason.NOT_JSON)) == "not JSON"
-    assert str(MessageError(DropReason.BAD_PACKET, "data")) == "not one Opus packet in hex: data"
+    assert (
+        str(MessageError(DropReason.BAD_PACKET, "data"))
+        == "not a piece of a reply, or not in hex: data"
+    )

@@ -9,8 +9,9 @@ from typing import Self
 
 import pytest
 
-from tests.firmware.stream.gateway import reply_packet
+from tests.firmware.stream.gateway import Dialect, bare, reply_end, reply_packet, wrapped
 from tests.firmware.stream.stage import on_loop, stage
+from tests.firmware.stream.waves import chunk, wav
 
 LAG_MS_MAX = 100
 
@@ -85,6 +86,65 @@ def test_flood_does_not_hold_up_the_loop(flood: bytes) -> None:
             await scene.playback.until_end(1)
 
     scene_of_one_flood()
+
+
+OTHER_FLOODS: dict[str, tuple[Dialect, bytes]] = {
+    "waves": (
+        "gateway",
+        frame(TEXT, json.dumps(wrapped(wav(bytes(480_000), 48_000, 2), "wav")).encode()) * 4,
+    ),
+    "chunks": (
+        "gateway",
+        frame(
+            TEXT,
+            json.dumps(wrapped(wav(b"", before=chunk(b"junk", b"") * 60_000), "wav")).encode(),
+        )
+        * 3,
+    ),
+    "wrapped": ("gateway", frame(TEXT, b'{"type":"status","payload":{}}') * 2_000),
+    "late packets": ("binary", frame(BINARY, bare(3, 9, bytes(1_275), rate_hz=16_000)) * 500),
+    "headers": ("binary", frame(BINARY, bytes(16)) * 4_000),
+    "samples": ("binary", frame(BINARY, bare(4, 1, bytes(999_980), rate_hz=48_000)) * 4),
+}
+
+
+@pytest.mark.parametrize(("dialect", "flood"), OTHER_FLOODS.values(), ids=OTHER_FLOODS.keys())
+def test_no_dialects_flood_holds_up_the_loop(dialect: Dialect, flood: bytes) -> None:
+    """In the middle of a reply, which still comes to its end."""
+
+    @on_loop
+    async def scene_of_one_flood() -> None:
+        async with stage(dialect=dialect) as scene:
+            session = await scene.gateway.session(1)
+            await scene.open_turn(1)
+            scene.speak(scene.frame)
+            await session.utterances()
+            await scene.loop.until("uplink_flushed", turn=1)
+            with Lag() as lag:
+                session.write_raw(flood)
+                await session.is_heard()
+            assert lag.longest_ms < LAG_MS_MAX
+            await session.send(reply_end(dialect))
+            await session.is_heard()
+            assert len(scene.playback.ends) + scene.loop.count("turn_failed") == 1
+
+    scene_of_one_flood()
+
+
+@on_loop
+async def test_ten_seconds_in_one_message_take_20_ms_at_most() -> None:
+    """As most gateways reply: a WAV file of 22,050 Hz, whole."""
+    async with stage(dialect="gateway") as scene:
+        session = await scene.gateway.session(1)
+        await scene.open_turn(1)
+        scene.speak(scene.frame)
+        await session.utterances()
+        await scene.loop.until("uplink_flushed", turn=1)
+        with Lag() as lag:
+            await session.send(wrapped(wav(bytes(441_000), 22_050), "wav", is_final=True))
+            await scene.playback.until_end(1)
+        assert lag.longest_ms < 20
+        assert len(scene.playback.sounds) == 1
 
 
 @on_loop

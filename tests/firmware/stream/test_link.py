@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from firmware.stream.codec import SeedCodec
 from firmware.stream.counters import Counters
+from firmware.stream.dialects.choice import Dialects
 from firmware.stream.dialler import Dialler
 from firmware.stream.errors import CredentialError
 from firmware.stream.link import Link
@@ -234,7 +234,7 @@ class Silence:
     def link_received(self, message: Incoming) -> None:
         """Ignore it."""
 
-    def link_flushed(self) -> None:
+    def link_flushed(self, turn: int) -> None:
         """Ignore it."""
 
     def link_ended(self) -> None:
@@ -253,8 +253,8 @@ class Highest(Random):
 def a_link(url: str, clock: Clock, post: Post) -> Link:
     """Return a link with the settings as they come."""
     return Link(
-        Dialler(StreamSettings(url=url), "device-1", "toy-1"),
-        SeedCodec(),
+        Dialler(StreamSettings(url=url, dialect="seed"), "device-1", "toy-1"),
+        Dialects(StreamSettings(url=url, dialect="seed")),
         Counters(),
         clock=clock,
         post=post,

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from firmware.stream.errors import AddressError, FaultError, SettingError
-from firmware.stream.settings import StreamSettings, checked_address
+from firmware.stream.settings import (
+    DIALECTS,
+    StreamSettings,
+    checked_address,
+    gateway_address,
+)
+
+TEXTS = ("url", "dialect")
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -19,17 +26,18 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.retry_delay_ms_min, settings.retry_delay_ms_max) == (1_000, 60_000)
     assert settings.uplink_frames_max * 20 == 6_000
     assert settings.message_bytes_max == 1_000_000
+    assert (settings.dialect, settings.hello_timeout_ms) == ("auto", 1_000)
 
 
 def test_every_key_says_what_it_means_and_every_number_its_unit() -> None:
     """The command line's help is made of this."""
     for field in fields(StreamSettings):
         assert field.metadata["says"]
-        assert bool(field.metadata["unit"]) == (field.name != "url")
+        assert bool(field.metadata["unit"]) == (field.name not in TEXTS)
 
 
 @pytest.mark.parametrize(
-    "name", [field.name for field in fields(StreamSettings) if field.name != "url"]
+    "name", [field.name for field in fields(StreamSettings) if field.name not in TEXTS]
 )
 def test_number_below_one_is_refused_by_name(name: str) -> None:
     """A limit or a time of nothing makes no sense."""
@@ -37,6 +45,39 @@ def test_number_below_one_is_refused_by_name(name: str) -> None:
     with pytest.raises(SettingError, match=f"^stream.{name} is 0: give 1 or more$") as caught:
         StreamSettings(**values)
     assert caught.value.key == name
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_can_be_set(dialect: str) -> None:
+    """And to leave it open."""
+    assert StreamSettings(dialect=dialect).dialect == dialect
+
+
+@pytest.mark.parametrize("dialect", ["", "Seed", "json"])
+def test_dialect_that_nobody_speaks_is_refused(dialect: str) -> None:
+    """With those that are."""
+    with pytest.raises(SettingError, match=r"^stream.dialect is .*: give auto, seed, gateway, bin"):
+        StreamSettings(dialect=dialect)
+
+
+@pytest.mark.parametrize(
+    ("url", "dialled"),
+    [
+        ("wss://gateway.example", "wss://gateway.example/ws/d%2F1/t%201"),
+        ("wss://gateway.example/", "wss://gateway.example/ws/d%2F1/t%201"),
+        ("wss://gateway.example/a/", "wss://gateway.example/a/ws/d%2F1/t%201"),
+        ("wss://gateway.example/a?b=c", "wss://gateway.example/a/ws/d%2F1/t%201?b=c"),
+    ],
+)
+def test_gateway_dialect_has_an_address_for_each_toy(url: str, dialled: str) -> None:
+    """Below the one that is set, whatever characters the names have."""
+    assert gateway_address(url, "d/1", "t 1") == dialled
+
+
+def test_address_of_the_gateway_dialect_is_checked_as_well() -> None:
+    """No voice goes out in the clear."""
+    with pytest.raises(AddressError, match="must begin with wss"):
+        gateway_address("ws://far.example", "d", "t")
 
 
 def test_shortest_wait_above_the_longest_is_refused() -> None:

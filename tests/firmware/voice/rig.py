@@ -18,6 +18,7 @@ from hardware.sim.speaker import VirtualSpeaker
 from tests.hardware.voices import frames, tone
 
 if TYPE_CHECKING:
+    from firmware.ports import SpeechFormat
     from hardware.microphone import OnFrame
     from hardware.speaker import Source
     from states.events import FieldValue
@@ -54,6 +55,7 @@ class Wire:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.speech_format: SpeechFormat = "opus"
         self.sent: list[Sent] = []
         self.finished = 0
 

@@ -360,3 +360,41 @@ def test_the_encoder_follows_the_settings() -> None:
 def test_the_voice_that_is_sent_is_a_voice() -> None:
     """The arithmetic voice of these tests is loud enough to mean something."""
     assert rms(voice(3000)) > 1000
+
+
+# -- The format -----------------------------------------------------------------------------------
+
+
+@virtual
+async def test_speech_is_sent_as_samples_where_the_uplink_takes_those(rig: CaptureRig) -> None:
+    """Frame by frame as they were captured."""
+    rig.wire.speech_format = "pcm16"
+    rig.perform("microphone", mode="capture", turn=1)
+    rig.microphone.speak(voice(400))
+    await pass_ms(200)
+    rig.perform("start_uplink", turn=1)
+    await pass_ms(200)
+    rig.perform("finish_uplink", turn=1)
+    assert [sent.packet for sent in rig.wire.sent] == frames(voice(400))
+    assert rig.wire.finished == 1
+
+
+@virtual
+async def test_format_is_settled_when_an_utterance_begins_to_be_sent(rig: CaptureRig) -> None:
+    """Not when it is captured, and not again before it ends; the next one asks anew."""
+    rig.perform("microphone", mode="capture", turn=1)
+    await pass_ms(100)
+    rig.wire.speech_format = "pcm16"
+    rig.perform("start_uplink", turn=1)
+    rig.wire.speech_format = "opus"
+    await pass_ms(100)
+    rig.perform("finish_uplink", turn=1)
+    await pass_ms(0)
+    assert {len(sent.packet) for sent in rig.wire.sent} == {640}
+    rig.wire.sent.clear()
+    rig.perform("microphone", mode="capture", turn=2)
+    await pass_ms(100)
+    rig.perform("finish_uplink", turn=2)
+    await pass_ms(0)
+    assert rig.wire.sent
+    assert all(len(sent.packet) < 640 for sent in rig.wire.sent)

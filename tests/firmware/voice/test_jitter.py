@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.voice.jitter import JitterBuffer
+from firmware.voice.packet import Packet
 
 PACKETS = [bytes([0b00001_000, n]) for n in range(100)]
 """Packets of 20 ms each, if their first byte is to be believed."""
@@ -18,7 +19,7 @@ def buffer(**limits: Any) -> JitterBuffer:  # noqa: ANN401 - any of its own argu
     return JitterBuffer(**{"target_ms": 60, "ms_max": 1000, "bytes_max": 1000} | limits)
 
 
-def drained(jitter: JitterBuffer, now_ms: int) -> list[bytes]:
+def drained(jitter: JitterBuffer, now_ms: int) -> list[Packet]:
     """Whatever it gives out at this time."""
     packets = []
     while (packet := jitter.pop(now_ms)) is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.reply import Recording, Replay, Reply
-from hardware.codec import OpusDecoder, _load_bindings
+from hardware.codec import OpusDecoder, load_bindings
 from hardware.pcm import FRAME_BYTES, from_bytes
 from tests.firmware.voice.rig import decoded, packed, reply
 from tests.hardware.voices import frames, tone
@@ -26,7 +26,7 @@ def heard(packets: list[bytes]) -> tuple[list[bytes], Reply]:
 
 def foreign_packets(rate_hz: int, packet_ms: float, duration_ms: int) -> list[bytes]:
     """A tone of 1 kHz as another encoder would send it: another rate, another length."""
-    opus = _load_bindings()
+    opus = load_bindings()
     lib, error = opus.libopus, ctypes.c_int()
     state = lib.opus_encoder_create(rate_hz, 1, opus.OPUS_APPLICATION_AUDIO, ctypes.byref(error))
     samples = int(rate_hz * packet_ms / 1000)

@@ -16,9 +16,9 @@ from firmware.stream.codec import (
     SEQUENCE_MAX,
     TEXT_CHARS_MAX,
     Codec,
-    SeedCodec,
     utf8_bytes,
 )
+from firmware.stream.dialects.seed import SeedCodec
 from firmware.stream.errors import PacketError
 from firmware.stream.messages import (
     ERROR_CODES,
@@ -268,7 +268,7 @@ def test_unusable_text_is_dropped_with_its_reason(
         ({"sampleRate": 16_000.0}, DropReason.BAD_SAMPLE_RATE, "sampleRate"),
         ({"sampleRate": "16000"}, DropReason.BAD_SAMPLE_RATE, "sampleRate"),
         ({"sampleRate": None}, DropReason.BAD_SAMPLE_RATE, "sampleRate"),
-        ({"format": "wav"}, DropReason.BAD_FIELD, "format"),
+        ({"format": 3}, DropReason.BAD_FIELD, "format"),
         ({"format": None}, DropReason.BAD_FIELD, "format"),
         ({"sequence": -1}, DropReason.BAD_FIELD, "sequence"),
         ({"sequence": SEQUENCE_MAX + 1}, DropReason.BAD_FIELD, "sequence"),

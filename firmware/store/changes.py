@@ -1,0 +1,109 @@
+"""What is yet to be done to the records on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from firmware.store.record import Record
+
+
+@dataclass(slots=True)
+class Changes:
+    """Changes to the records on disk, made in this order: put, wordless, stored, aside, done.
+
+    Attributes:
+        put: Records by id, oldest first.
+        wordless: Take out what was said of every conversation that waits.
+        stored: By a record's id, what the cloud calls its audio.
+        aside: By a record's id, the code for which it is set aside.
+        done: Ids of records that are done with, and are remembered for a time.
+    """
+
+    put: dict[str, Record] = field(default_factory=dict)
+    wordless: bool = False
+    stored: dict[str, str] = field(default_factory=dict)
+    aside: dict[str, str] = field(default_factory=dict)
+    done: dict[str, None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.put or self.wordless or self.stored or self.aside or self.done)
+
+    def finish(self, record_id: str) -> None:
+        """Have a record removed, and remembered; one that is not on disk never gets there."""
+        self.put.pop(record_id, None)
+        self.stored.pop(record_id, None)
+        self.done[record_id] = None
+
+    def forget_words(self) -> None:
+        """Have what was said taken out of every conversation."""
+        self.put = {record_id: record.without_words() for record_id, record in self.put.items()}
+        self.wordless = True
+
+    def followed_by(self, later: Changes) -> Changes:
+        """Return these changes and then the later ones."""
+        both = Changes(
+            dict(self.put),
+            self.wordless,
+            {**self.stored, **later.stored},
+            {**self.aside, **later.aside},
+            dict(self.done),
+        )
+        if later.wordless:
+            both.forget_words()
+        both.put |= later.put
+        for record_id in later.done:
+            both.finish(record_id)
+        return both
+
+
+class Found(NamedTuple):
+    """What a store held when it was opened.
+
+    Attributes:
+        waiting: Records that wait, oldest first: id and size in bytes.
+        remembered: Ids of records that are done with, oldest first.
+        is_damaged: Something that was stored cannot be had any more.
+        cut_bytes: What was cut off a log whose end was torn.
+    """
+
+    waiting: tuple[tuple[str, int], ...] = ()
+    remembered: tuple[str, ...] = ()
+    is_damaged: bool = False
+    cut_bytes: int = 0
+
+
+class RecordStore(Protocol):
+    """Records on disk. All of it blocks, and is called on one worker's thread.
+
+    Each method raises RecordStoreError when the disk does not do what it should; nothing of what
+    it was asked for has then happened, as far as a later ``open`` can tell.
+    """
+
+    def open(self) -> Found:
+        """Open it, anew if it was open, and tell what is there."""
+        ...
+
+    def apply(self, changes: Changes) -> None:
+        """Make changes; they are as safe as this store makes anything when this returns."""
+        ...
+
+    def read(self, record_ids: tuple[str, ...]) -> dict[str, Record]:
+        """Return those of these records that are there and can be read."""
+        ...
+
+    def audio_names(self) -> set[str]:
+        """Return the names of the audio that goes with what waits."""
+        ...
+
+    def save(self) -> None:
+        """Make what was changed survive a power cut."""
+        ...
+
+    def erase(self) -> None:
+        """Remove every record and every trace of those that are done with."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files; it does nothing twice. Raises nothing."""
+        ...

@@ -1,0 +1,60 @@
+"""A record, and its form on disk."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware.store.record import Record, Stamp
+
+RECORD = Record(
+    "id-1",
+    "conversations:create",
+    '{"transcript":"canary"}',
+    "toy-1",
+    Stamp(1, clock_set=False, boot_id="boot", monotonic_ms=2),
+    "sound",
+    "stored",
+)
+
+
+def test_what_is_encoded_is_decoded() -> None:
+    """All of it, on one line of ASCII."""
+    text = RECORD.encoded()
+    assert Record.decode(text) == RECORD
+    assert text.isascii()
+    assert "\n" not in text
+
+
+def test_what_was_said_is_not_in_its_representation() -> None:
+    """It may be logged by whoever does not think of it."""
+    assert "canary" not in repr(RECORD)
+
+
+@pytest.mark.parametrize("key", sorted(json.loads(RECORD.encoded())))
+@pytest.mark.parametrize("value", [None, 1, 1.5, True, [], {}, "x"], ids=repr)
+def test_a_record_that_has_something_else_in_it_is_none(key: str, value: object) -> None:
+    """Also where Python would take one for the other."""
+    values = json.loads(RECORD.encoded())
+    is_right = isinstance(value, str) and key not in {"stamp", "arguments"}
+    found = Record.decode(json.dumps(values | {key: value}))
+    assert (found is not None) == is_right
+    optional = key in {"audio", "storage_id"}
+    del values[key]
+    assert (Record.decode(json.dumps(values)) is not None) == optional
+
+
+@given(st.text() | st.binary().map(lambda content: content.decode("latin-1")))
+def test_no_text_makes_decoding_raise(text: str) -> None:
+    """A disk may hold anything."""
+    assert Record.decode(text) is None
+
+
+def test_deep_nesting_is_no_record() -> None:
+    """Nor does it end the process."""
+    assert Record.decode("[" * 100_000) is None
+    nested = json.loads(RECORD.encoded()) | {"arguments": "[" * 100_000}
+    assert Record.decode(json.dumps(nested)) is None
