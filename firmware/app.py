@@ -35,6 +35,7 @@ from hardware.sim.board import SimBoard
 from hardware.sim.microphone import VirtualMicrophone
 from hardware.sim.speaker import VirtualSpeaker
 from hardware.speaker import Source
+from hardware.vault import Vault
 from states import fingerprint
 from states.derive import Situation
 from states.journal import FORMAT, Header
@@ -44,6 +45,8 @@ CLOSE_TIMEOUT_S: Final = 1.5
 """How long closing waits for what is far away."""
 JOURNAL: Final = "journal.jsonl"
 CONFIGURATION: Final = "configuration.json"
+VAULT: Final = "vault"
+"""The folder of the vault's keys, in the data folder."""
 
 
 class Toy:
@@ -59,7 +62,7 @@ class Toy:
 
     Args:
         settings: The configuration.
-        secret: Gives the device's secret, or None for a device without identity.
+        vault: Keeps the device's secret and its keys; None for a device without identity.
         journal_path: Where steps are recorded; in the data folder if left out.
 
     Raises:
@@ -72,7 +75,7 @@ class Toy:
     def __init__(
         self,
         settings: Settings,
-        secret: Callable[[], str] | None,
+        vault: Vault | None,
         journal_path: Path | None = None,
     ) -> None:
         if settings.device.board != "sim":
@@ -93,13 +96,13 @@ class Toy:
         self.board = SimBoard(self._clock)
         self._lock = LockStore(self._data)
         self._records = Records(
-            self._lock, self.loop.post_from_thread, has_identity=secret is not None
+            self._lock, self.loop.post_from_thread, has_identity=vault is not None
         )
         self.playback = Playback(settings.voice, self._clock, self.loop.post, self._make_speaker)
         self.stream: Stream | None = None
         self.cloud: Cloud | None = None
-        if secret is not None:
-            self.stream, self.cloud = self._connect(settings, secret)
+        if vault is not None:
+            self.stream, self.cloud = self._connect(settings, vault)
         self.capture = Capture(
             settings.voice,
             self._clock,
@@ -113,7 +116,7 @@ class Toy:
             lambda _ms: self.loop.post("press"), lambda _ms: self.loop.post("release")
         )
 
-    def _connect(self, settings: Settings, secret: Callable[[], str]) -> tuple[Stream, Cloud]:
+    def _connect(self, settings: Settings, vault: Vault) -> tuple[Stream, Cloud]:
         device, toy = settings.identity.device_id, settings.identity.toy_id
         chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
         stream = Stream(
@@ -121,7 +124,7 @@ class Toy:
         )
         cloud = Cloud(
             settings.cloud,
-            Identity(device, toy, secret),
+            Identity(device, toy, vault.secret),
             self._data / CONFIGURATION,
             clock=self._clock,
             post=self.loop.post,

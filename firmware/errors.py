@@ -3,6 +3,8 @@
 FirmwareError
 ├── SettingsError         the configuration cannot be used; the message names the key
 ├── BoardError            the board that was asked for cannot be driven by this build
+├── PinError              a setting of certificate pins cannot be read
+├── WrongPinError         a server's key is none of those that are pinned
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
     ├── JournalFileError      the journal's file
@@ -11,6 +13,8 @@ FirmwareError
 """
 
 from __future__ import annotations
+
+import ssl
 
 
 class FirmwareError(Exception):
@@ -23,6 +27,18 @@ class SettingsError(FirmwareError):
 
 class BoardError(FirmwareError):
     """The board that was asked for cannot be driven by this build."""
+
+
+class PinError(FirmwareError):
+    """Something that should be a certificate pin is none."""
+
+
+class WrongPinError(FirmwareError, ssl.SSLCertVerificationError):
+    """A server's key is none of those that are pinned. To TLS it is a bad certificate."""
+
+    def __init__(self) -> None:
+        """Compose the line; the number is OpenSSL's for any failure of its own."""
+        super().__init__(1, "the server's key is none of those that are pinned")
 
 
 class StoreError(FirmwareError):

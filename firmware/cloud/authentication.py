@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from firmware.backoff import Backoff
@@ -50,6 +50,8 @@ class Authentication:
     Args:
         random: Draws the waits; one that is seeded makes them repeatable.
         on_tokens: Who takes up new tokens, in this order.
+        clock_is_set: Waits until certificates can be judged by the wall clock, or gives up; awaited
+            before the first call. Nobody waits if it is left out.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, each named where it is made
@@ -62,12 +64,14 @@ class Authentication:
         post: Post,
         random: Random,
         on_tokens: Sequence[OnTokens],
+        clock_is_set: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._identity = identity
         self._calls = calls
         self._clock = clock
         self._post = post
         self._on_tokens = tuple(on_tokens)
+        self._clock_is_set = clock_is_set
         self._tokens: Tokens | None = None
         self._granted_ms = 0
         retry = (settings.retry_delay_ms_min, settings.retry_delay_ms_max)
@@ -124,8 +128,11 @@ class Authentication:
             self._due.set(backoff.next_delay_ms())
 
     async def _obtain(self) -> None:
-        asked_ms = self._clock.monotonic_ms()
         try:
+            if self._clock_is_set is not None:
+                await self._clock_is_set()
+                self._clock_is_set = None
+            asked_ms = self._clock.monotonic_ms()
             tokens = await self._calls.call("mutation", FUNCTION, self._arguments, Tokens.parse)
         except Exception as error:  # noqa: BLE001 - whatever it is, the toy must try again
             self._task = None

@@ -12,11 +12,11 @@ from firmware.cloud.caller import Caller
 from firmware.cloud.live import LiveQuery, Query
 from firmware.cloud.polling import Polling
 from firmware.cloud.settings import CloudSettings, checked_address
-from firmware.cloud.values import UNAUTHENTICATED
+from firmware.cloud.values import TOKEN_REFUSALS
 from firmware.cloud.versions import ConfigurationVersions, OnConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
     from random import Random
 
@@ -40,6 +40,7 @@ class Cloud:
         random: Draws the waits of all retries.
         on_tokens: Who else takes up new tokens, such as the stream.
         on_configuration: Who takes up a configuration that comes into force.
+        clock_is_set: Awaited before anything connects: see `Authentication`.
 
     Raises:
         AddressError: The settings' address cannot be used.
@@ -56,6 +57,7 @@ class Cloud:
         random: Random,
         on_tokens: Sequence[OnTokens] = (),
         on_configuration: Sequence[OnConfiguration] = (),
+        clock_is_set: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         address = checked_address(settings.url)
         arguments = {"deviceId": identity.device_id, "toyId": identity.toy_id}
@@ -83,6 +85,7 @@ class Cloud:
             post=post,
             random=random,
             on_tokens=[*on_tokens, lambda tokens: self._live.use(tokens.convex)],
+            clock_is_set=clock_is_set,
         )
         self._polling = Polling(
             settings,
@@ -124,7 +127,7 @@ class Cloud:
     def _note_failure(self, code: str) -> None:
         """Take note that the cloud refused the live query."""
         tokens = self._authentication.tokens
-        if code == UNAUTHENTICATED and tokens is not None:
+        if code in TOKEN_REFUSALS and tokens is not None:
             self._authentication.reject(tokens)
         else:
             _log.warning("the cloud refuses the configuration: %s", code or "it gave no code")

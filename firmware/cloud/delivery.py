@@ -214,7 +214,7 @@ class Delivery:
         follows = what_follows(error)
         if follows == "authentication":
             self._on_rejected(tokens)
-        if follows in {"wait", "authentication"} or line.tries_again(follows):
+        if follows in {"wait", "authentication"} or line.tries_again(records[0].record_id, follows):
             line.batch_max = len(records)  # the same records, so that it is the same call
             return False
         if len(records) > 1:
@@ -237,6 +237,7 @@ class _Line:
         self.of = of
         self.batch_max = BATCH_RECORDS_MAX
         self._tries_max = tries_max
+        self._first = ""
         self._tries = 0
         self._alone = 0
         self._outcome = ""
@@ -246,8 +247,10 @@ class _Line:
         """Whether the next try in vain is the last for these records."""
         return self._tries + 1 >= self._tries_max
 
-    def tries_again(self, follows: Follows) -> bool:
-        """Count a try in vain; tell whether there is another one."""
+    def tries_again(self, record_id: str, follows: Follows) -> bool:
+        """Count a try in vain of what begins with a record; tell whether there is another one."""
+        if record_id != self._first:  # the one before gave way, or was erased
+            self._first, self._tries = record_id, 0
         if self.is_last_try or (follows == "refused" and self.of == "bulk"):
             return False
         self._tries += 1

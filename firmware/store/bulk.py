@@ -64,7 +64,7 @@ class BulkStore:
         """Make the changes, which are not saved yet: see `RecordStore`."""
         self._is_dirty = True
         self._database.apply(changes)
-        if changes.wordless:
+        if changes.forgotten:
             self._save_whole()
 
     def read(self, record_ids: tuple[str, ...]) -> dict[str, Record]:

@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from firmware.store.record import Record
+from firmware.store.record import Private, Record
 
 
 @dataclass(slots=True)
 class Changes:
-    """Changes to the records on disk, made in this order: put, wordless, stored, aside, done.
+    """Changes to the records on disk, made in this order: put, forgotten, stored, aside, done.
 
     Attributes:
         put: Records by id, oldest first.
-        wordless: Take out what was said of every conversation that waits.
+        forgotten: What is taken out of every conversation that waits.
         stored: By a record's id, what the cloud calls its audio.
         aside: By a record's id, the code for which it is set aside.
         done: Ids of records that are done with, and are remembered for a time.
     """
 
     put: dict[str, Record] = field(default_factory=dict)
-    wordless: bool = False
+    forgotten: frozenset[Private] = frozenset()
     stored: dict[str, str] = field(default_factory=dict)
     aside: dict[str, str] = field(default_factory=dict)
     done: dict[str, None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.put or self.wordless or self.stored or self.aside or self.done)
+        return bool(self.put or self.forgotten or self.stored or self.aside or self.done)
 
     def finish(self, record_id: str) -> None:
         """Have a record removed, and remembered; one that is not on disk never gets there."""
@@ -35,23 +35,25 @@ class Changes:
         self.stored.pop(record_id, None)
         self.done[record_id] = None
 
-    def forget_words(self) -> None:
-        """Have what was said taken out of every conversation."""
-        self.put = {record_id: record.without_words() for record_id, record in self.put.items()}
-        self.wordless = True
+    def forget(self, *private: Private) -> None:
+        """Have something taken out of every conversation."""
+        self.put = {record_id: record.without(private) for record_id, record in self.put.items()}
+        self.forgotten |= set(private)
+        if "speech" in private:
+            self.stored.clear()
 
     def followed_by(self, later: Changes) -> Changes:
         """Return these changes and then the later ones."""
         both = Changes(
             dict(self.put),
-            self.wordless,
-            {**self.stored, **later.stored},
+            self.forgotten,
+            dict(self.stored),
             {**self.aside, **later.aside},
             dict(self.done),
         )
-        if later.wordless:
-            both.forget_words()
+        both.forget(*later.forgotten)
         both.put |= later.put
+        both.stored |= later.stored
         for record_id in later.done:
             both.finish(record_id)
         return both

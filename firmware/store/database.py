@@ -11,13 +11,13 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
 from firmware.errors import RecordStoreError
 from firmware.store.changes import Changes, Found
-from firmware.store.record import CONVERSATION_FUNCTION, Record
+from firmware.store.record import CONVERSATION_FUNCTION, Private, Record
 
 SCHEMA_VERSION: Final = 1
 REMEMBERED_MAX: Final = 4_096
@@ -113,8 +113,8 @@ class RecordDatabase:
                 "(SELECT 1 FROM done WHERE record_id = ?1)",
                 [_row(record) for record in changes.put.values()],
             )
-            if changes.wordless:
-                _take_out_words(database)
+            if changes.forgotten:
+                _take_out(changes.forgotten, database)
             database.executemany(
                 "UPDATE waiting SET storage_id = ? WHERE record_id = ?",
                 [(storage_id, record_id) for record_id, storage_id in changes.stored.items()],
@@ -132,7 +132,7 @@ class RecordDatabase:
                     f"DELETE FROM {table} WHERE place <= "  # noqa: S608 - names of our own
                     f"(SELECT max(place) FROM {table}) - {rows_max}"
                 )
-        if changes.wordless:
+        if changes.forgotten:
             self._clear_wal()
 
     def read(self, record_ids: tuple[str, ...]) -> dict[str, Record]:
@@ -339,16 +339,20 @@ def _is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE in _DAMAGE
 
 
-def _take_out_words(database: sqlite3.Connection) -> None:
+def _take_out(private: Collection[Private], database: sqlite3.Connection) -> None:
+    """Take something out of every conversation; of those set aside nothing is kept."""
     rows = database.execute(
-        "SELECT place, body FROM waiting WHERE json_extract(body, '$.function') = ?",
+        "SELECT place, body, storage_id FROM waiting WHERE json_extract(body, '$.function') = ?",
         (CONVERSATION_FUNCTION,),
     ).fetchall()
-    for place, body in rows:
-        record = Record.decode(body)
+    for place, body, storage_id in rows:
+        record = _record(body, storage_id)
         if record is not None:
-            wordless = record.without_words().encoded()
-            database.execute("UPDATE waiting SET body = ? WHERE place = ?", (wordless, place))
+            less = record.without(private)
+            database.execute(
+                "UPDATE waiting SET body = ?, storage_id = ? WHERE place = ?",
+                (less.encoded(), less.storage_id, place),
+            )
     database.execute(
         "DELETE FROM aside WHERE json_extract(body, '$.function') = ?", (CONVERSATION_FUNCTION,)
     )

@@ -14,7 +14,7 @@ from firmware.cloud.workers import Workers
 from firmware.errors import RecordStoreError
 from firmware.store.changes import Changes, Found, RecordStore
 from firmware.store.database import REMEMBERED_MAX
-from firmware.store.record import Record
+from firmware.store.record import Private, Record
 
 WORK_WAITING_MAX: Final = 16
 UNREADABLE: Final = "UNREADABLE"
@@ -78,10 +78,10 @@ class Lane:
         """Tell whether a record waits, or is remembered. Before `settle` it may not be found."""
         return record_id in self._waiting or record_id in self._remembered
 
-    def put(self, record: Record) -> None:
-        """Add a record that is not known yet."""
+    def put(self, record: Record, size: int) -> None:
+        """Add a record that is not known yet, of this size in bytes."""
         self._changes.put[record.record_id] = record
-        self._wait_in_line(record.record_id, len(record.encoded()))
+        self._wait_in_line(record.record_id, size)
         self._note_change()
 
     def store_audio(self, record_id: str, storage_id: str) -> None:
@@ -89,9 +89,9 @@ class Lane:
         self._changes.stored[record_id] = storage_id
         self._note_change()
 
-    def forget_words(self) -> None:
-        """Take out what was said of every conversation that waits."""
-        self._changes.forget_words()
+    def forget(self, private: Private) -> None:
+        """Take something out of every conversation that waits."""
+        self._changes.forget(private)
         self._note_change()
 
     def finish(self, record_ids: Iterable[str]) -> None:
@@ -242,8 +242,7 @@ class Lane:
     def _as_changed(self, record: Record) -> Record:
         """Return a record as it is after changes that are not on disk yet."""
         for changes in (self._under_way, self._changes):
-            if changes.wordless:
-                record = record.without_words()
+            record = record.without(changes.forgotten)
             storage_id = changes.stored.get(record.record_id, record.storage_id)
             record = record.with_storage_id(storage_id)
         return record

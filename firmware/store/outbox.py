@@ -9,6 +9,7 @@ and a power cut takes those that came after the last saving.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -38,6 +39,8 @@ from hardware.clock import Clock
 URGENT_DATABASE: Final = "urgent.db"
 RETRY_MS_MIN: Final = 1_000
 RETRY_MS_MAX: Final = 60_000
+OPEN_TIMEOUT_S: Final = 5.0
+"""How long opening waits for the disk."""
 CLOSE_TIMEOUT_S: Final = 0.9
 """How long closing waits for the disk."""
 
@@ -145,11 +148,16 @@ class Outbox:
         )
 
     async def open(self) -> None:
-        """Open both classes; returns when what waited is known, or the disk has failed once."""
+        """Open both classes; returns when what waited is known.
+
+        A disk that fails, or says nothing for `OPEN_TIMEOUT_S`, does not hold up the start.
+        """
         self._urgent.start()
         self._bulk.start()
         self._saving = asyncio.create_task(self._save_regularly(), name="saving of bulk records")
-        await asyncio.gather(self._urgent.settle(), self._bulk.settle())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await asyncio.gather(self._urgent.settle(), self._bulk.settle())
 
     async def close(self) -> None:
         """Save what can be within `CLOSE_TIMEOUT_S`, and end."""
@@ -190,9 +198,9 @@ class Outbox:
         if size > self._settings.record_bytes_max:
             self._refuse(record, f"{size} bytes are too many")
         elif urgent:
-            self._put_urgent(record, is_lock_report=is_lock_report(function, arguments))
+            self._put_urgent(record, size, is_lock_report=is_lock_report(function, arguments))
         else:
-            self._bulk.put(record)
+            self._bulk.put(record, size)
             self._make_room()
 
     async def settle(self, of: Class = "urgent") -> bool:
@@ -215,7 +223,11 @@ class Outbox:
 
     def forget_words(self) -> None:
         """Take what was said out of every conversation that waits; it returns at once."""
-        self._bulk.forget_words()
+        self._bulk.forget("words")
+
+    def forget_speech(self) -> None:
+        """Take out of them what refers to speech, on the card or at the cloud; likewise."""
+        self._bulk.forget("speech")
 
     async def audio_names(self) -> set[str]:
         """Return the names of the audio that goes with what waits. Raises RecordStoreError."""
@@ -268,7 +280,7 @@ class Outbox:
     def _lane(self, of: Class) -> Lane:
         return self._urgent if of == "urgent" else self._bulk
 
-    def _put_urgent(self, record: Record, *, is_lock_report: bool) -> None:
+    def _put_urgent(self, record: Record, size: int, *, is_lock_report: bool) -> None:
         places = self._settings.urgent_records_reserved
         if not is_lock_report:
             places //= 2
@@ -283,7 +295,7 @@ class Outbox:
         if taken >= places:
             self._refuse(record, "every place is taken, the kept ones too")
             return
-        self._urgent.put(record)
+        self._urgent.put(record, size)
         self._watch_full()
 
     def _refuse(self, record: Record, reason: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Final, get_type_hints
+from typing import Final, Literal, get_type_hints
 
 RECORD_ID_CHARS_MAX: Final = 128
 ADDED: Final = frozenset({"deviceId", "toyId", "recordId", "timestamp", "clockSet", "ageMs"})
@@ -20,6 +20,8 @@ LOG_FUNCTION: Final = "logs:create"
 CONVERSATION_FUNCTION: Final = "conversations:create"
 WORDS: Final = ("transcript", "replyText")
 """Arguments of a conversation that hold what was said."""
+Private = Literal["words", "speech"]
+"""What a guardian may not, or no longer, want to be kept of a conversation."""
 ACKNOWLEDGE_FUNCTION: Final = "devices:ackCommand"
 
 _ID: Final = re.compile(rf"[\x21-\x7e]{{1,{RECORD_ID_CHARS_MAX}}}")
@@ -72,13 +74,18 @@ class Record:
         """Return the record of audio that was uploaded."""
         return self if storage_id == self.storage_id else replace(self, storage_id=storage_id)
 
-    def without_words(self) -> Record:
-        """Return the record as it is where what was said must not be kept."""
+    def without(self, private: Collection[Private]) -> Record:
+        """Return a conversation as it is where this of it must not be kept; others as they are."""
         if self.function != CONVERSATION_FUNCTION:
             return self
-        arguments = json.loads(self.arguments)
-        arguments |= dict.fromkeys(arguments.keys() & set(WORDS))
-        return replace(self, arguments=json.dumps(arguments, separators=(",", ":")))
+        record = self
+        if "speech" in private:
+            record = replace(record, audio="", storage_id="")
+        if "words" in private:
+            arguments = json.loads(record.arguments)
+            arguments |= dict.fromkeys(arguments.keys() & set(WORDS))
+            record = replace(record, arguments=json.dumps(arguments, separators=(",", ":")))
+        return record
 
     @classmethod
     def decode(cls, text: str) -> Record | None:

@@ -327,17 +327,18 @@ def test_a_toy_that_the_cloud_does_not_know_gets_no_configuration(
     assert "the cloud refuses the configuration: TOY_NOT_FOUND" in caplog.text
 
 
-def test_tokens_that_a_function_does_not_take_are_lost(tmp_path: Path) -> None:
-    """The live query says UNAUTHENTICATED: the tokens that are held go."""
+@pytest.mark.parametrize("code", ["UNAUTHENTICATED", "DEVICE_NOT_FOUND"])
+def test_tokens_that_a_function_does_not_take_are_lost(tmp_path: Path, code: str) -> None:
+    """The live query says so: the tokens that are held go."""
 
     async def test() -> None:
         async with toy_of(settings(**QUICK), tmp_path) as toy:
             toy.table.connect({})
             toy.cloud._authentication._grant(tokens(), asked_ms=Clock().monotonic_ms())
-            toy.cloud._live._on_failed("UNAUTHENTICATED")
+            toy.cloud._live._on_failed(code)
             assert toy.cloud.tokens is None
             await toy.table.until("tokens_lost")
-            toy.cloud._live._on_failed("UNAUTHENTICATED")
+            toy.cloud._live._on_failed(code)
 
     run(test)
 

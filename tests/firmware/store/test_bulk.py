@@ -183,7 +183,7 @@ def test_words_are_taken_out_of_memory_and_of_the_card(device: Device) -> None:
     device.store.apply(conversation)
     device.store.save()
     words = Changes()
-    words.forget_words()
+    words.forget("words")
     device.store.apply(words)
     kept = device.store.read(("log", "said"))
     assert "canary" in kept["log"].arguments

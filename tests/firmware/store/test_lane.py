@@ -32,6 +32,11 @@ def record(name: str, words: str = "") -> Record:
     return Record(name, "logs:create", f'{{"words":"{words}"}}', "toy", stamp)
 
 
+def put_in(lane: Lane, name: str) -> None:
+    """Put a record of this id."""
+    lane.put(record(name), len(record(name).encoded()))
+
+
 def make(store: FaultyStore, found: list[Found] | None = None) -> Lane:
     """Return a lane that is not started."""
     told = found if found is not None else []
@@ -73,7 +78,7 @@ def test_nothing_counts_as_kept_before_the_disk_has_it(store: FaultyStore) -> No
         async with running(store) as lane:
             assert await lane.settle()
             store.gate.clear()
-            lane.put(record("a"))
+            put_in(lane, "a")
             kept = asyncio.create_task(lane.settle())
             assert await asyncio.to_thread(store.hangs.wait, GATE_TIMEOUT_S)
             assert store.asked[-1] == "apply"
@@ -91,7 +96,7 @@ def test_all_that_is_put_while_the_disk_is_busy_goes_in_one_commit(store: Faulty
     async def main() -> None:
         async with running(store) as lane:
             for number in range(100):
-                lane.put(record(f"r{number}"))
+                put_in(lane, f"r{number}")
             await lane.settle()
             assert store.asked.count("apply") <= 2
             assert await names(lane) == [f"r{number}" for number in range(100)]
@@ -109,7 +114,7 @@ def test_while_the_disk_fails_records_are_delivered_from_memory_and_kept_later(
     async def main() -> None:
         async with running(store) as lane:
             for name in ("a", "b", "c"):
-                lane.put(record(name))
+                put_in(lane, name)
             if broken == "read":
                 await lane.settle()
                 assert await names(lane) == []
@@ -139,12 +144,12 @@ def test_what_was_on_disk_comes_before_what_was_put_while_it_failed(store: Fault
 
     async def main() -> None:
         async with running(store) as lane:
-            lane.put(record("a"))
-            lane.put(record("b"))
+            put_in(lane, "a")
+            put_in(lane, "b")
         store.failing = {"open"}
         async with running(store) as lane:
-            lane.put(record("c"))
-            lane.put(record("b"))
+            put_in(lane, "c")
+            put_in(lane, "b")
             assert not await lane.settle()
             store.failing = set()
             await asyncio.sleep(60)
@@ -160,7 +165,7 @@ def test_a_removal_that_could_not_be_written_is_not_forgotten(store: FaultyStore
     async def main() -> None:
         async with running(store) as lane:
             for name in ("a", "b"):
-                lane.put(record(name))
+                put_in(lane, name)
             await lane.settle()
             store.failing = {"apply"}
             lane.finish(["a"])
@@ -181,8 +186,8 @@ def test_a_record_that_cannot_be_read_is_set_aside(store: FaultyStore, tmp_path:
 
     async def main() -> None:
         async with running(store) as lane:
-            lane.put(record("a"))
-            lane.put(record("b"))
+            put_in(lane, "a")
+            put_in(lane, "b")
             await lane.settle()
             store.unreadable = {"a"}
             assert await names(lane) == ["b"]
@@ -204,7 +209,7 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(store: FaultyStore) -> None:
         lane.start()
         await lane.settle()
         store.gate.clear()
-        lane.put(record("a"))
+        put_in(lane, "a")
         clock = Clock()
         since_ms = clock.monotonic_ms()
         await lane.close(0.2)
@@ -219,7 +224,7 @@ def test_an_erasing_that_fails_raises_and_what_was_there_is_there_again(store: F
 
     async def main() -> None:
         async with running(store) as lane:
-            lane.put(record("a"))
+            put_in(lane, "a")
             await lane.settle()
             store.failing = {"erase"}
             with pytest.raises(RecordStoreError):
@@ -333,6 +338,36 @@ def test_bulk_is_saved_at_each_interval_and_at_the_end(tmp_path: Path) -> None:
             assert await survivors() == ["a"]
             put(outbox, "c", urgent=False)
         assert await survivors() == ["a", "b", "c"]
+
+    run_virtual(main())
+
+
+def test_what_refers_to_speech_is_taken_out_wherever_it_is(tmp_path: Path) -> None:
+    """Not yet uploaded or uploaded already, in memory or on disk; words stay."""
+
+    async def main() -> None:
+        async with opened(tmp_path) as outbox:
+            for name in ("a", "b", "c"):
+                outbox.put(
+                    "conversations:create",
+                    {"transcript": "hello"},
+                    urgent=False,
+                    record_id=name,
+                    audio=f"canary-{name}",
+                )
+                if name == "b":
+                    outbox.store_audio("bulk", "b", "canary-stored")
+                    await outbox.save()
+            outbox.store_audio("bulk", "a", "canary-stored")
+            outbox.forget_speech()
+            records = await outbox.head("bulk", 3)
+            assert {(record.audio, record.storage_id) for record in records} == {("", "")}
+            assert {record.arguments for record in records} == {'{"transcript":"hello"}'}
+            assert await outbox.audio_names() == set()
+            await outbox.settle("bulk")
+            assert await asyncio.to_thread(_files_with, tmp_path, b"canary") == []
+        async with opened(tmp_path, boot_id="boot-two") as outbox:
+            assert await outbox.head("bulk", 3) == records
 
     run_virtual(main())
 
