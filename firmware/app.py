@@ -136,6 +136,7 @@ class Toy:
             guardian_key=settings.identity.guardian_key,
             set_volume=self.playback.set_volume,
             on_tokens=[lambda tokens: stream.set_token(tokens.websocket)],
+            on_toy=[stream.set_toy],
             erasable={"the journal": self.journal.erase},
         )
         self.loop.observers.append(cloud.commands.after)
@@ -159,8 +160,9 @@ class Toy:
         yield self._records
         if self.cloud is not None:
             yield self.cloud
-        yield OfflineAnswers(self.loop.post)
-        yield Unbuilt(self.cloud.commands.acknowledge if self.cloud is not None else None)
+        acknowledge = None if self.cloud is None else self.cloud.commands.acknowledge
+        yield OfflineAnswers(self.loop.post, acknowledge)
+        yield Unbuilt(acknowledge)
         yield _Ending(self.stopped)
 
     def start(self) -> None:

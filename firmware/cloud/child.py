@@ -25,10 +25,17 @@ from firmware.cloud.lines import LINE_BYTES_MAX, Job, line
 from firmware.cloud.values import plain, refusal_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convex import ConvexClient, QuerySetSubscription, QuerySubscription
 
 EXIT_ORPHAN: Final = 3
 """The parent was gone before this process could tie itself to it."""
+
+PARTS_MAX: Final = 8_192
+"""Values in an answer, of which a hundred commands with all that is known of them have a fifth."""
+DEPTH_MAX: Final = 32
+"""Values within one another."""
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
@@ -101,11 +108,33 @@ def message_of(function: str, answer: object) -> bytes:
     if not isinstance(answer, dict | list):
         return line({"of": function, "failed": ""})
     try:
-        text = line({"of": function, "value": plain(answer)})
+        text = line({"of": function, "value": plain(answer)}) if _is_modest(answer) else b""
     except MalformedError:
         text = b""
     unreadable = line({"of": function, "failed": "UNREADABLE"})
     return text if 0 < len(text) <= LINE_BYTES_MAX else unreadable
+
+
+def _is_modest(answer: object) -> bool:
+    """Tell whether an answer has no more parts, and no deeper, than the parent will unfold.
+
+    A megabyte of brackets would take it a hundred times as much.
+    """
+    parts, level = 0, [answer]
+    for _ in range(DEPTH_MAX):
+        parts += len(level)
+        if parts > PARTS_MAX:
+            return False
+        level = [part for whole in level for part in _parts_of(whole)]
+        if not level:
+            return True
+    return False
+
+
+def _parts_of(answer: object) -> Iterable[object]:
+    if isinstance(answer, dict):
+        return answer.values()
+    return answer if isinstance(answer, list) else ()
 
 
 def main() -> int:

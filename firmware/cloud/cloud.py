@@ -63,11 +63,11 @@ class Cloud:
         set_volume: Sets the volume, in percent of what is allowed.
         on_tokens: Who else takes up new tokens, such as the stream.
         on_configuration: Who takes up a configuration that comes into force.
-        clock_is_set: Awaited before anything connects over TLS: see `Authentication`.
         on_toy: Who else takes up the id of another toy, such as the stream.
         erasable: What removes data that others keep about a family, by its name.
         held: What tells, for an export, of data that others keep, by its name.
         upload: Stores an export that is too long for an answer; None where nobody can.
+        clock_is_set: Awaited before anything connects over TLS: see `Authentication`.
 
     Raises:
         AddressError: The settings' address cannot be used.
@@ -93,11 +93,11 @@ class Cloud:
         set_volume: Callable[[int], None],
         on_tokens: Sequence[OnTokens] = (),
         on_configuration: Sequence[OnConfiguration] = (),
-        clock_is_set: Callable[[], Awaitable[object]] | None = None,
         on_toy: Sequence[Callable[[str], None]] = (),
         erasable: Mapping[str, Erase] = MappingProxyType({}),
         held: Mapping[str, Tell] = MappingProxyType({}),
         upload: Upload | None = None,
+        clock_is_set: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         address = checked_address(settings.url)
         self._device_id = identity.device_id
@@ -192,6 +192,13 @@ class Cloud:
     def calls(self) -> Calls:
         """One-shot calls of the cloud's functions, for whoever else needs some."""
         return self._caller
+
+    def hint(self) -> None:
+        """Look for news soon: the stream says that there are some.
+
+        The live queries hear of them by themselves; polling may not for a while.
+        """
+        self._polling.hint()
 
     def reject(self, tokens: Tokens) -> None:
         """Note that the cloud does not take these tokens: see `Authentication.reject`."""

@@ -243,6 +243,7 @@ class Commands:
     ) -> None:
         self._put(command, outcome, details)
         self._under_way.pop(command, None)
+        self._open = [other for other in self._open if other.id != command]
         self._take_open()
 
     def _put(self, command: str, outcome: str, details: Mapping[str, object] | None = None) -> None:

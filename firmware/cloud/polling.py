@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from firmware.cloud.errors import ApplicationError, AuthenticationError, CloudFaultError
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from firmware.cloud.credentials import Tokens
     from firmware.cloud.query import Query
     from firmware.cloud.settings import CloudSettings
+
+HINTED_MS_MIN: Final = 2_000
+"""Shortest time between two rounds of questions, however often somebody says there is news."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,11 +57,16 @@ class Polling:
         self._first_delay_ms_max = settings.retry_delay_ms_min
         self._interval_ms = settings.poll_interval_ms
         self._outcomes: dict[str, str] = {}
+        self._hinted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to watch for the loss of the live queries."""
         self._task = asyncio.create_task(self._run(), name="polling")
+
+    def hint(self) -> None:
+        """Ask soon, if it asks at all: somebody says that there is something new."""
+        self._hinted.set()
 
     async def close(self) -> None:
         """Stop asking."""
@@ -73,7 +82,16 @@ class Polling:
             while self._lost.is_set():
                 for query in self._queries():
                     await self._ask(query)
-                await asyncio.sleep(self._interval_ms / 1000)
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait until it is time to ask again; a hint shortens that, but not to nothing."""
+        soon_ms = min(HINTED_MS_MIN, self._interval_ms)
+        self._hinted.clear()
+        await asyncio.sleep(soon_ms / 1000)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout((self._interval_ms - soon_ms) / 1000):
+                await self._hinted.wait()
 
     async def _ask(self, query: Query) -> None:
         tokens = self._tokens()

@@ -47,14 +47,14 @@ class CloudSettings:
         3_600_000, "the same where the credentials were refused", unit="ms"
     )
     child_silence_ms_max: int = setting(
-        5_000, "silence after which the live query's process is replaced", unit="ms"
+        5_000, "silence after which the live queries' process is replaced", unit="ms"
     )
     heartbeat_ms: int = setting(1_000, "time between that process's signs of life", unit="ms")
     renewal_interval_ms: int = setting(
-        30_000, "time between proofs that the live query's connection still works", unit="ms"
+        30_000, "time between proofs that the live queries' connection still works", unit="ms"
     )
     poll_interval_ms: int = setting(
-        30_000, "time between questions while the live query does not work", unit="ms"
+        30_000, "time between questions while the live queries do not work", unit="ms"
     )
 
     def __post_init__(self) -> None:

@@ -41,7 +41,8 @@ def test_the_guardian_speaks_through_the_toy(leaf: str) -> None:
     toy.has_speaker("reply")
     toy.has_microphone("closed").shows("green").awaits("state", 120_000)
     toy.reports("said_by_guardian", urgent=False, detail="row")
-    toy.does("acknowledge", command="row").happens("reply_played").is_in(leaf).ends_turn("answered")
+    toy.does_not("acknowledge")  # whoever speaks the words knows whether they were spoken
+    toy.happens("reply_played").is_in(leaf).ends_turn("answered")
 
 
 def test_the_guardian_speaks_through_the_toy_without_link() -> None:
@@ -50,7 +51,7 @@ def test_the_guardian_speaks_through_the_toy_without_link() -> None:
     toy.does("say", turn=1, command="row")
     toy.has_speaker("answers").awaits("state", 60_000)
     toy.reports("said_by_guardian", urgent=False, detail="row")
-    toy.does("acknowledge", command="row").happens("answer_played").is_in("offline.ready")
+    toy.does_not("acknowledge").happens("answer_played").is_in("offline.ready")
     toy.ends_turn("answered")
 
 
@@ -170,6 +171,7 @@ def test_what_waited_is_done_after_the_turn(kind: str) -> None:
 def test_a_guardian_erases_the_toy(leaf: str) -> None:
     """``erase``: all personal data; the microphone is closed and the light says so."""
     toy = at(leaf).commands("erase").is_in("boot.erasing").does("erase", command="row")
+    toy.does("purge_speech")
     toy.shows("offer-erase")
     toy.has_microphone("closed").awaits("state", 60_000).happens("erased").is_in("boot.reading")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from convex import ConvexInt64
 
-from firmware.cloud.child import EXIT_ORPHAN, Watch, message_of
+from firmware.cloud.child import DEPTH_MAX, EXIT_ORPHAN, PARTS_MAX, Watch, message_of
 from firmware.cloud.lines import LINE_BYTES_MAX, Job
 from hardware.sim.clock import run_virtual
 from tests.firmware.cloud.examples import CONVEX_TOKEN, SECRET
@@ -48,6 +48,14 @@ def job(*functions: str, parent: int = 1) -> Job:
         heartbeat_ms=1_000,
         renewal_interval_ms=30_000,
     )
+
+
+def nested(depth: int) -> list[Any]:
+    """Return lists within lists."""
+    value: list[Any] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
 
 
 class ScriptedClient:
@@ -223,6 +231,11 @@ def test_a_value_is_told_once() -> None:
         (None, {"failed": ""}),
         ({"a": b"x"}, {"failed": "UNREADABLE"}),
         ({"a": "x" * LINE_BYTES_MAX}, {"failed": "UNREADABLE"}),
+        ([[]] * PARTS_MAX, {"failed": "UNREADABLE"}),
+        ([[]] * (PARTS_MAX - 1), {"value": [[]] * (PARTS_MAX - 1)}),
+        (nested(DEPTH_MAX + 1), {"failed": "UNREADABLE"}),
+        (nested(100_000), {"failed": "UNREADABLE"}),
+        (nested(DEPTH_MAX), {"value": nested(DEPTH_MAX)}),
         ({"a": "\ud800"}, {"value": {"a": "\ud800"}}),
     ],
 )

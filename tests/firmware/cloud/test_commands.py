@@ -337,6 +337,7 @@ def test_words_are_there_while_their_command_is_under_way(
         rig.acknowledge("c2", "unsupported")
         assert rig.commands.words_of("c1") is None
         assert rig.commands.minutes_of("c2") is None
+        assert "canary words" not in [command.words for command in rig.commands._open]
 
     with_rig(tmp_path, test)
     assert "canary" not in caplog.text

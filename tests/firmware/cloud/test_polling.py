@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from firmware.cloud.errors import (
     ApplicationError,
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 ARGUMENTS = {"deviceId": "dev-sim-1", "toyId": "toy-sim-1"}
 
 
-class Rig(NamedTuple):
+@dataclass
+class Rig:
     """Polling with its neighbours."""
 
     lost: asyncio.Event
@@ -38,6 +40,7 @@ class Rig(NamedTuple):
     held: list[Tokens]
     rejected: list[Tokens]
     queries: list[Query]
+    polling: Polling = field(init=False)
 
     def asking(self, function: str, **arguments: str) -> Query:
         """Return a query whose answers are remembered here."""
@@ -61,7 +64,7 @@ def on_virtual_time(
     async def main() -> None:
         rig = Rig(asyncio.Event(), ScriptedCalls(Clock(), *outcomes), [], [tokens()], [], [])
         rig.queries.append(rig.asking("toys:getConfiguration", **ARGUMENTS))
-        polling = Polling(
+        polling = rig.polling = Polling(
             settings(),
             rig.calls,
             queries=lambda: tuple(rig.queries),
@@ -192,3 +195,20 @@ def test_an_answer_to_what_is_no_longer_asked_is_dropped() -> None:
         assert rig.values == [{"version": 1}]
 
     on_virtual_time(test, {"version": 1})
+
+
+def test_a_hint_makes_it_ask_soon() -> None:
+    """But not more often than every two seconds, and not while the live queries work."""
+
+    async def test(rig: Rig) -> None:
+        rig.polling.hint()
+        await asyncio.sleep(10)
+        rig.lost.set()
+        await asyncio.sleep(5)
+        for _ in range(100):
+            rig.polling.hint()
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(40)
+        assert rig.times_s() == [10.5, 15, 17, 19, 21, 23, 25, 55]
+
+    on_virtual_time(test, {})
