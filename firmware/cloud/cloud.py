@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from firmware.cloud.caller import Calls
     from firmware.cloud.configuration import ToyConfiguration
     from firmware.cloud.credentials import Identity, Tokens
     from firmware.cloud.toy_choice import ToyChoice
@@ -189,8 +188,8 @@ class Cloud:
         return self._toy.id
 
     @property
-    def calls(self) -> Calls:
-        """One-shot calls of the cloud's functions, for whoever else needs some."""
+    def calls(self) -> Caller:
+        """One-shot calls of the cloud's functions and uploads, for whoever else needs some."""
         return self._caller
 
     def hint(self) -> None:

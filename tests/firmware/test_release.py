@@ -192,3 +192,32 @@ def test_a_toy_is_erased_by_its_guardian_and_begins_anew(tmp_path: Path) -> None
     assert rows[0] == "erase.done"
     assert not list(tmp_path.glob("journal.jsonl.*"))
     assert LockStore(tmp_path).read().verdict == "free"
+
+
+def test_a_toy_becomes_another_with_the_real_table(tmp_path: Path) -> None:
+    """Muted until the other toy's configuration has come, whatever its version; also at a start."""
+    of = configured(tmp_path)
+
+    async def test() -> None:
+        async with cloud_of(of) as cloud:
+            cloud.deployment.add_toy("toy-2", "dev-sim-1", {"volumeLimit": 40.0})
+            cloud.deployment.configure({"volumeLimit": 70.0}, "toy-sim-1")  # its second version
+            async with locked(of) as guarded:
+                guarded.commands(cloud, "release", lockId="yesterday")
+                await guarded.arrives_at("idle.awake")
+                guarded.commands(cloud, "switchToy", toyId="toy-2")
+                switched = await guarded.fires("command.switch_toy")
+                assert switched.to in {"idle.muted", "offline.ready"}
+                since = guarded.watch.steps.index(switched)
+                await guarded.watch.first(
+                    lambda step: step.row == "configured.rest", LIMIT_S, since=since
+                )
+                assert guarded.toy.cloud is not None
+                assert guarded.toy.cloud.toy_id == "toy-2"
+                assert guarded.toy.cloud.configuration is not None
+                assert guarded.toy.cloud.configuration.volume_limit_percent == 40
+            async with locked(of) as guarded:
+                assert guarded.toy.cloud is not None
+                assert guarded.toy.cloud.toy_id == "toy-2"
+
+    run(test)
