@@ -80,7 +80,6 @@ def pin_of(certificate: bytes) -> str:
     """
     # By whoever pins: it takes longer to import than a handshake does.
     from cryptography import x509  # noqa: PLC0415
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         Encoding,
         PublicFormat,
@@ -88,9 +87,9 @@ def pin_of(certificate: bytes) -> str:
 
     try:
         key = x509.load_der_x509_certificate(certificate).public_key()
-    except UnsupportedAlgorithm as error:
-        raise ValueError("the certificate's key is of an unknown kind") from error
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except Exception as error:  # whatever it makes of a strange version, form or kind of key
+        raise ValueError("the certificate's key cannot be read") from error
     return _PREFIX + base64.b64encode(hashlib.sha256(spki).digest()).decode()
 
 

@@ -47,7 +47,8 @@ class WallClock:
         clock: The monotonic clock that it is compared with.
         floor_s: A time before which it cannot be, in seconds since 1970 (UTC).
         now: Reads the wall clock, in seconds since 1970.
-        set_now: Sets it; raises OSError where that is not allowed.
+        set_now: Sets it; raises OSError where that is not allowed. Left out, as on a desk, whose
+            clock is nobody's business, it is not set: see `set_system_clock`.
         synchronized: The file that is there once the clock was set from the network.
     """
 
@@ -63,7 +64,7 @@ class WallClock:
         self._clock = clock
         self._floor_s = version.built_s() if floor_s is None else floor_s
         self._now = now
-        self._set_now = set_now or _set_system_clock
+        self._set_now = set_now
         self._synchronized = synchronized
         self._stepped_by_s: float | None = None  # how far ahead of the monotonic clock we set it
 
@@ -75,15 +76,18 @@ class WallClock:
         """
         if self._now() < self._floor_s:
             return False
-        if self._stepped_by_s is None or self._synchronized.exists():
+        if self._stepped_by_s is None:
             return True
+        with contextlib.suppress(OSError):
+            if self._synchronized.exists():
+                return True
         return abs(self._ahead_s() - self._stepped_by_s) * 1000 >= STEP_MS_MIN
 
     async def wait_until_set(self, wait_ms_max: int = WAIT_MS_MAX) -> bool:
         """Wait until a certificate can be judged by the clock; say whether it can be.
 
         A clock before the floor is set to it, which is enough for that. Where this process may not
-        do so, it waits for whoever may, and at most `wait_ms_max`. After that one may go on: a
+        do so, it waits for whoever may, at most `wait_ms_max`. After that one may go on: a
         handshake fails, and is tried again later.
         """
         if self._now() >= self._floor_s:
@@ -98,9 +102,11 @@ class WallClock:
         return self._now() >= self._floor_s
 
     def _step(self) -> bool:
+        if self._set_now is None:
+            return False
         try:
             self._set_now(self._floor_s)
-        except OSError:  # it takes CAP_SYS_TIME
+        except OSError:
             return False
         self._stepped_by_s = self._ahead_s()
         return self._now() >= self._floor_s
@@ -121,5 +127,6 @@ def rfc3339(now_s: float) -> str:
     return time_of_day.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _set_system_clock(now_s: float) -> None:
+def set_system_clock(now_s: float) -> None:
+    """Set the system's clock, in seconds since 1970. Raises OSError without CAP_SYS_TIME."""
     time.clock_settime(time.CLOCK_REALTIME, now_s)

@@ -82,7 +82,8 @@ class Authentication:
         )
         self._rejections = Backoff(*retry, random)
         self._task: asyncio.Task[None] | None = None
-        self._due = _Alarm(clock, lambda: post("auth_due"))
+        self._is_due = False
+        self._due = _Alarm(clock, self._ring)
         self._end = _Alarm(clock, self._lose)
 
     @property
@@ -104,10 +105,8 @@ class Authentication:
         if tokens is not self._tokens:
             return
         _log.warning("the cloud no longer takes the tokens")
-        if self._clock.monotonic_ms() - self._granted_ms > self._settled_ms:
-            self._rejections.reset()
         self._tokens = None
-        self._end.set(self._rejections.next_delay_ms())
+        self._end.set(self._rejection_delay_ms())
 
     async def close(self) -> None:
         """Stop: nothing is posted from now on."""
@@ -120,14 +119,19 @@ class Authentication:
     def _authenticate(self) -> None:
         if self._task is None:
             self._due.cancel()
-            self._task = asyncio.create_task(self._obtain(), name="authentication")
+            # Tokens are held and not due: the gateway did not take them, and perhaps took those of
+            # no other toy either. They do not all ask at once.
+            is_refused = self._tokens is not None and not self._is_due
+            wait_ms = self._rejection_delay_ms() if is_refused else 0
+            self._task = asyncio.create_task(self._obtain(wait_ms), name="authentication")
 
     def _back_off(self, *, refused: bool) -> None:
         if self._task is None:  # else it was asked for since, and that result says how to go on
             backoff = self._refusals if refused else self._failures
             self._due.set(backoff.next_delay_ms())
 
-    async def _obtain(self) -> None:
+    async def _obtain(self, wait_ms: int) -> None:
+        await asyncio.sleep(wait_ms / 1000)
         try:
             if self._clock_is_set is not None:
                 await self._clock_is_set()
@@ -156,7 +160,7 @@ class Authentication:
 
     def _grant(self, tokens: Tokens, asked_ms: int) -> None:
         now_ms = self._clock.monotonic_ms()
-        self._tokens, self._granted_ms = tokens, now_ms
+        self._tokens, self._granted_ms, self._is_due = tokens, now_ms, False
         self._failures.reset()
         self._refusals.reset()
         # The lifetime began when the cloud made the tokens: when they were asked for, or later.
@@ -167,6 +171,15 @@ class Authentication:
         for take_up in self._on_tokens:
             take_up(tokens)
         self._post("tokens_granted")
+
+    def _rejection_delay_ms(self) -> int:
+        if self._clock.monotonic_ms() - self._granted_ms > self._settled_ms:
+            self._rejections.reset()
+        return self._rejections.next_delay_ms()
+
+    def _ring(self) -> None:
+        self._is_due = True
+        self._post("auth_due")
 
     def _lose(self) -> None:
         self._tokens = None

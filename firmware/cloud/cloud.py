@@ -66,7 +66,7 @@ class Cloud:
         erasable: What removes data that others keep about a family, by its name.
         held: What tells, for an export, of data that others keep, by its name.
         upload: Stores an export that is too long for an answer; None where nobody can.
-        clock_is_set: Awaited before anything connects: see `Authentication`.
+        clock_is_set: Awaited before anything connects over TLS: see `Authentication`.
 
     Raises:
         AddressError: The settings' address cannot be used.
@@ -153,7 +153,7 @@ class Cloud:
             post=post,
             random=random,
             on_tokens=[*on_tokens, lambda tokens: self._live.use(tokens.convex)],
-            clock_is_set=clock_is_set,
+            clock_is_set=clock_is_set if address.startswith("https:") else None,
         )
         self._polling = Polling(
             settings,

@@ -195,7 +195,9 @@ class Delivery:
         try:
             storage_id = await self._uploader.upload(record.audio)
         except Exception as error:
-            if what_follows(error) in {"wait", "authentication"} or not line.is_last_try:
+            follows = what_follows(error)
+            is_lasting = follows == "refused" or (follows == "doubtful" and line.is_last_try)
+            if not is_lasting:
                 raise
             _log.error("the audio of %s goes unsent: %s", record.record_id, _named(error))
             storage_id = None

@@ -15,6 +15,7 @@ from firmware.cloud.errors import (
     DeadlineError,
     NetworkError,
     ServerError,
+    UploadRefusedError,
 )
 
 if TYPE_CHECKING:
@@ -81,16 +82,17 @@ async def call_with_retries(  # noqa: PLR0913 - what a call is made of
 
 def what_follows(error: Exception) -> Follows:
     """Return what an error of a call says about trying again."""
-    match error:
-        case AuthenticationError():
-            return "authentication"
-        case ApplicationError(code=code) if code in IDENTITY_CODES:
-            return "authentication"
-        case NetworkError() | BacklogError() | ClosedError():
-            return "wait"
-        case ServerError(status=status) if status >= _SERVER_FAULTS or status in _PASSING_STATUSES:
-            return "wait"
-        case ApplicationError(code=code) if code:
-            return "refused"
-    # A function that broke down, an answer that cannot be read, a defect of ours.
-    return "doubtful"
+    code = error.code if isinstance(error, ApplicationError) else ""
+    if isinstance(error, AuthenticationError) or code in IDENTITY_CODES:
+        return "authentication"
+    if isinstance(error, NetworkError | BacklogError | ClosedError) or _is_passing(error):
+        return "wait"
+    if code or isinstance(error, UploadRefusedError):
+        return "refused"
+    return "doubtful"  # a function that broke down, an answer that cannot be read, a defect of ours
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, ServerError) and (
+        error.status >= _SERVER_FAULTS or error.status in _PASSING_STATUSES
+    )

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 READY_MS_MAX = 200
 """Decoded ahead of the speaker: as long as the loop may be busy before a gap is heard."""
 
-DECODED_FRAMES_MAX = 4
-"""Frames made ready in one turn of the loop: to resample one takes a desktop 1 ms."""
+DECODED_FRAMES_MAX = 2
+"""Frames made ready in one turn of the loop: to resample one takes a desktop 1 ms, and a Zero 2 W
+10 (estimated)."""
 
 CUES_MS_MAX = 2_000
 """Cues that wait to be played; one for which there is no room is left out."""

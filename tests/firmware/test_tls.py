@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import functools
 import logging
 import socket
 import ssl
 import subprocess
+import tempfile
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.exceptions import InvalidHandshake
 
 from firmware.cloud.errors import CloudFaultError, NetworkError, ServerError
@@ -35,11 +42,11 @@ from tests.firmware.ear import LIMIT_S, Ear, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 A_PIN: Final = "sha256/" + base64.b64encode(bytes(32)).decode()
 ODD: Final = b"HTTP/1.1 500 Odd\r\nContent-Length: 0\r\n\r\n"
-CLIENTS: Final = ("http", "websocket", "child")
+OURS: Final = ("http", "upload", "websocket")
+CLIENTS: Final = (*OURS, "child")
 
 
 class Wrong(NamedTuple):
@@ -108,12 +115,16 @@ def authority(tmp_path: Path) -> Authority:
 
 async def knock(client: str, port: int, ca_file: str, pins: str = "") -> None:
     """Try to say something secret to ``localhost``; raises whatever the client raises."""
-    if client == "http":
-        cloud = CloudSettings(url=f"https://localhost:{port}", ca_file=ca_file, pins=pins)
-        session = Session(cloud)
+    url = f"https://localhost:{port}"
+    if client != "websocket":
+        session = Session(CloudSettings(url=url, ca_file=ca_file, pins=pins))
         try:
-            secret = {"deviceSecret": SECRET}
-            await asyncio.to_thread(session.call, "mutation", "a:b", secret, CONVEX_TOKEN)
+            if client == "upload":
+                speech = (f"{url}/upload", SECRET.encode(), "audio/opus", "dev-sim-1")
+                await asyncio.to_thread(session.upload, *speech)
+            else:
+                secret = {"deviceSecret": SECRET}
+                await asyncio.to_thread(session.call, "mutation", "a:b", secret, CONVEX_TOKEN)
         finally:
             session.close()
     else:
@@ -162,7 +173,7 @@ def test_a_wrong_server_hears_nothing(
     assert refused(client, wrong(authority)) == Visit(has_shaken=False, heard=b"")
 
 
-@pytest.mark.parametrize("client", ["http", "websocket"])
+@pytest.mark.parametrize("client", OURS)
 @pytest.mark.parametrize("wrong", PINNED, ids=lambda wrong: wrong.__name__)
 def test_a_wrong_pin_hears_nothing(
     authority: Authority, client: str, wrong: Callable[[Authority], Wrong]
@@ -183,7 +194,7 @@ def test_the_right_server_is_spoken_to(authority: Authority, client: str) -> Non
                 asyncio.run(knock(client, ear.port, str(authority.path), pins))
             visit = ear.visit()
     assert visit.has_shaken
-    assert visit.heard.startswith(b"POST " if client == "http" else b"GET ")
+    assert visit.heard.startswith(b"POST " if client in {"http", "upload"} else b"GET ")
 
 
 def test_the_old_server_is_one_that_could_be_spoken_to(authority: Authority) -> None:
@@ -208,7 +219,7 @@ def test_a_redirect_is_not_followed(authority: Authority, client: str, status: i
     """Neither to an address in the clear nor to another that is trusted."""
     with Ear(None) as clear, Ear(authority.server_context()) as other:
         for scheme, target in (("{}", clear), ("{}s", other)):
-            name = scheme.format("http" if client == "http" else "ws")
+            name = scheme.format("http" if client in {"http", "upload"} else "ws")
             to = f"Location: {name}://localhost:{target.port}/"
             away = f"HTTP/1.1 {status} Away\r\n{to}\r\nContent-Length: 0\r\n\r\n"
             with Ear(authority.server_context(), away.encode()) as ear:
@@ -216,7 +227,7 @@ def test_a_redirect_is_not_followed(authority: Authority, client: str, status: i
                     # That it came again shows that it made up its mind about the first answer.
                     asyncio.run(watched_child(ear, str(authority.path), times=2))
                 else:
-                    with pytest.raises((ServerError, InvalidHandshake)):
+                    with pytest.raises((CloudFaultError, InvalidHandshake), match=str(status)):
                         asyncio.run(knock(client, ear.port, str(authority.path)))
             assert not target.has_visits()
 
@@ -260,7 +271,7 @@ def test_keys_of_connections_are_written_nowhere(
     keys = tmp_path / "keys"
     monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
     with Ear(authority.server_context(), ODD) as ear:
-        for client in ("http", "websocket"):
+        for client in OURS:
             with pytest.raises((CloudFaultError, InvalidHandshake)):
                 asyncio.run(knock(client, ear.port, str(authority.path)))
     assert not keys.exists()
@@ -312,8 +323,42 @@ def test_a_pin_is_what_openssl_makes_of_the_key(authority: Authority) -> None:
 @pytest.mark.parametrize("content", [b"", b"odd", bytes(100)])
 def test_what_is_no_certificate_has_no_pin(content: bytes) -> None:
     """And so can match none."""
-    with pytest.raises(ValueError, match=r"certificate|parsing"):
+    with pytest.raises(ValueError, match="cannot be read"):
         pin_of(content)
+
+
+@functools.cache
+def a_certificate() -> bytes:
+    """Return one in DER, for all examples the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        pem = Authority(Path(folder)).server.path.read_bytes()
+    return x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 255)), min_size=1, max_size=4))
+def test_whatever_a_certificate_holds_nothing_else_is_raised(
+    changes: list[tuple[int, int]],
+) -> None:
+    """The handshake would not know what to do with it."""
+    der = bytearray(a_certificate())
+    for at, value in changes:
+        der[at % len(der)] = value
+    with contextlib.suppress(ValueError):
+        assert checked_pins(pin_of(bytes(der)))
+
+
+def test_a_certificate_that_cannot_be_read_ends_the_handshake(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no pin, and one was asked for."""
+
+    def unreadable(_: bytes) -> str:
+        raise ValueError
+
+    monkeypatch.setattr("firmware.tls.pin_of", unreadable)
+    for client in OURS:
+        right = Wrong(authority.server_context(), str(authority.path), authority.server.pin)
+        assert refused(client, right).heard == b""
 
 
 def test_pins_are_separated_by_spaces() -> None:

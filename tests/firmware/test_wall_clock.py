@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firmware import version, wall_clock
-from firmware.wall_clock import POLL_MS, WAIT_MS_MAX, WallClock, rfc3339
+from firmware import version
+from firmware.wall_clock import POLL_MS, WAIT_MS_MAX, WallClock, rfc3339, set_system_clock
 from hardware.clock import Clock
 from hardware.sim.clock import run_virtual
 
@@ -115,6 +115,24 @@ def test_time_synchronisation_that_agrees_with_the_floor_is_believed(tmp_path: P
     on_virtual_time(test, 9.0, synchronized, may_set=True)
 
 
+def test_a_file_that_may_not_be_looked_for_is_not_there(tmp_path: Path) -> None:
+    """A service that is locked in sees less than others."""
+
+    class Hidden(type(tmp_path)):  # type: ignore[misc]
+        """Where one may not look."""
+
+        def exists(self) -> bool:
+            raise PermissionError(13, "Permission denied")
+
+    async def test(wall: WallClock, hands: Hands) -> None:
+        assert await wall.wait_until_set()
+        assert not wall.is_set()
+        hands.turn(FLOOR_S + YEAR_S)
+        assert wall.is_set()
+
+    on_virtual_time(test, 9.0, Hidden(tmp_path / "none"), may_set=True)
+
+
 def test_a_clock_that_may_not_be_turned_is_waited_for(tmp_path: Path) -> None:
     """Until somebody who may has set it."""
 
@@ -158,15 +176,20 @@ def test_a_network_that_lies_about_the_time_is_not_believed(tmp_path: Path) -> N
     on_virtual_time(test, 9.0, synchronized)
 
 
-def test_the_system_is_asked_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The floor is the build's date, and this machine's clock is past it."""
+def test_the_systems_clock_is_read_and_not_set_unless_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The floor is the build's date. Whoever runs a toy on a desk keeps the clock as it is."""
     set_to: list[tuple[int, float]] = []
     monkeypatch.setattr("time.clock_settime", lambda clock, now_s: set_to.append((clock, now_s)))
 
     async def main() -> None:
         wall = WallClock(Clock())
         assert wall.is_set() == (time.time() >= version.built_s())
-        wall_clock._set_system_clock(7.0)
+        assert await WallClock(Clock(), 0.0).wait_until_set()
+        assert not await WallClock(Clock(), time.time() + YEAR_S).wait_until_set(10)
+        assert set_to == []
+        set_system_clock(7.0)
 
     run_virtual(main())
     assert set_to == [(time.CLOCK_REALTIME, 7.0)]

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -272,6 +273,66 @@ def test_tokens_that_the_cloud_no_longer_takes_are_lost() -> None:
         assert rig.authentication.tokens is rig.taken_up[1]
 
     on_virtual_time(test, GRANT, chance=Fixed(0.5))
+
+
+def test_tokens_that_the_gateway_does_not_take_are_replaced_after_a_while() -> None:
+    """The stream says that they are lost; longer each time, unless they were good in between."""
+
+    async def test(rig: Rig) -> None:
+        rig.authenticate()
+        await rig.table.until("tokens_granted")
+        for count in range(1, 4):
+            rig.table.post("tokens_lost")
+            await rig.table.until("tokens_granted", count=count + 1)
+        assert rig.table.times_ms("tokens_granted") == [0, 1_000, 3_000, 7_000]
+        await asyncio.sleep(61)
+        rig.table.post("tokens_lost")
+        await rig.table.until("tokens_granted", count=5)
+        assert rig.table.times_ms("tokens_granted")[4] == 7_000 + 61_000 + 1_000
+
+    on_virtual_time(test, GRANT)
+
+
+@pytest.mark.parametrize("loss", ["the gateway", "the cloud", "a failed call"])
+def test_a_thousand_toys_do_not_come_back_in_step(loss: str) -> None:
+    """Whoever takes the tokens of all of them back at once: no tenth of a second sees many."""
+
+    async def main() -> None:
+        clock = Clock()
+        outcomes = [NetworkError("down")] if loss == "a failed call" else [GRANT]
+        calls = ScriptedCalls(clock, *outcomes)
+        toys: list[tuple[Authentication, Table]] = []
+        for seed in range(1_000):
+            table = Table(clock)
+            authentication = Authentication(
+                settings(),
+                IDENTITY,
+                calls,
+                clock=clock,
+                post=table.post,
+                random=Random(seed),  # noqa: S311 - jitter
+                on_tokens=[],
+            )
+            table.connect(authentication.effects)
+            toys.append((authentication, table))
+            authentication.effects["authenticate"]()
+        await asyncio.sleep(0.001 if loss == "a failed call" else 120)
+        began = len(calls.calls)
+        assert began >= 1_000
+        for authentication, table in toys:
+            if loss == "the gateway":
+                table.post("tokens_lost")
+            elif authentication.tokens is not None:
+                authentication.reject(authentication.tokens)
+        lost_ms = clock.monotonic_ms()
+        await asyncio.sleep(1.1)
+        tenths = [(call.at_ms - lost_ms) // 100 for call in calls.calls[began:]]
+        assert len(tenths) >= 900
+        assert max(tenths.count(tenth) for tenth in set(tenths)) <= 150
+        for authentication, _ in toys:
+            await authentication.close()
+
+    run_virtual(main())
 
 
 def test_a_rejection_of_older_tokens_is_ignored() -> None:

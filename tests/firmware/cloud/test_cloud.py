@@ -363,7 +363,10 @@ def test_all_of_it_works_over_tls_with_an_authority_of_ones_own(tmp_path: Path) 
         async with (
             development_cloud() as cloud,
             Relay(port_of(cloud), authority.server_context()) as relay,
-            toy_of(settings(relay.url, ca_file=str(authority.path)), tmp_path) as toy,
+            toy_of(
+                settings(relay.url, ca_file=str(authority.path), pins=authority.server.pin),
+                tmp_path,
+            ) as toy,
         ):
             toy.authenticate()
             await toy.until_volume(80)

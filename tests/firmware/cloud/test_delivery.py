@@ -26,6 +26,7 @@ from firmware.cloud.errors import (
     MalformedError,
     NetworkError,
     ServerError,
+    UploadRefusedError,
 )
 from firmware.store.outbox import Class, Outbox
 from hardware.clock import Clock
@@ -550,8 +551,9 @@ def test_audio_is_uploaded_before_the_conversation_and_removed_after_it(tmp_path
         ([NetworkError("x")] * 30 + ["s1"], "s1"),
         ([MalformedError("x"), "s1"], "s1"),
         ([MalformedError("x")] * BULK_TRIES_MAX, None),
+        ([UploadRefusedError("x")], None),
     ],
-    ids=["gone", "network", "garbage once", "garbage for ever"],
+    ids=["gone", "network", "garbage once", "garbage for ever", "refused"],
 )
 def test_a_conversation_arrives_with_its_audio_or_else_without(
     tmp_path: Path, outcomes: list[Exception | str | None], stored: str | None

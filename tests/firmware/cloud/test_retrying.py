@@ -16,6 +16,7 @@ from firmware.cloud.errors import (
     MalformedError,
     NetworkError,
     ServerError,
+    UploadRefusedError,
 )
 from firmware.cloud.retrying import Follows, call_with_retries, what_follows
 from hardware.clock import Clock
@@ -63,6 +64,7 @@ async def call(
         (ApplicationError("DEVICE_NOT_FOUND"), "authentication"),
         (ApplicationError("BAD_SECRET"), "authentication"),
         (ApplicationError("NO_SUCH_COMMAND"), "refused"),
+        (UploadRefusedError("x"), "refused"),
         (ApplicationError(""), "doubtful"),
         (MalformedError("x"), "doubtful"),
         (ValueError("x"), "doubtful"),

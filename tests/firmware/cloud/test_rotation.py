@@ -16,7 +16,7 @@ async def test_a_turn_goes_on_under_the_token_with_which_it_began() -> None:
     async with stage(token=None) as scene:
         grants = [{**GRANT, "websocketToken": f"token-{number}"} for number in (1, 2, 3)]
         authentication = Authentication(
-            settings(),
+            settings(retry_delay_ms_min=1, retry_delay_ms_max=4),
             IDENTITY,
             ScriptedCalls(scene.clock, *grants),
             clock=scene.clock,
