@@ -122,7 +122,14 @@ class Toy:
         toy = ToyChoice(Note(self._data / TOY_FILE), settings.identity.toy_id)
         chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
         stream = Stream(
-            settings.stream, device, toy.id, self._clock, self.loop.post, self.playback, chance
+            settings.stream,
+            device,
+            toy.id,
+            self._clock,
+            self.loop.post,
+            self.playback,
+            chance,
+            on_hint=self._hint,
         )
         cloud = Cloud(
             settings.cloud,
@@ -141,6 +148,11 @@ class Toy:
         )
         self.loop.observers.append(cloud.commands.after)
         return stream, cloud
+
+    def _hint(self, _: str) -> None:
+        """The stream says that there is something new: the cloud says what."""
+        if self.cloud is not None:
+            self.cloud.hint()
 
     def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:
         self.microphone = VirtualMicrophone(self._clock, on_frame)
