@@ -8,18 +8,21 @@ TEST_ARGS ?=
 PINS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint explore mutants bench pins clean
+.PHONY: help setup setup-test demo test lint explore mutants bench pins clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
 
 setup: ## bring system packages, virtual environment and dependencies
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' SKIP_SYSTEM='$(SKIP_SYSTEM)' tools/setup.sh
 
+setup-test: setup ## bring what only the tests need: Node, and Convex's JavaScript client
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' SKIP_SYSTEM='$(SKIP_SYSTEM)' WITH_NODE=1 tools/setup.sh
+
 demo: setup ## hold one conversation without hardware (DEMO_ARGS=)
 	$(BIN)/pommai demo $(DEMO_ARGS)
 
-test: lint ## lint, then every test, with all branches of states/ covered (TEST_ARGS=)
+test: lint setup-test ## lint, then every test, with all branches of states/ covered (TEST_ARGS=)
 	$(BIN)/python -m pytest --cov $(TEST_ARGS)
 
 lint: setup ## style, formatting and types
@@ -37,12 +40,12 @@ bench: setup ## measure against the budgets
 	$(BIN)/pommai bench
 
 # Not after `setup`, which finds fault with pins that lack what pyproject.toml has just been given.
-pins: | $(BIN)/python ## rewrite requirements/ after pyproject.toml (PINS_ARGS=--upgrade: newest versions)
+pins: | $(BIN)/python ## rewrite requirements/ and package-lock.json (PINS_ARGS=--upgrade: newest versions)
 	$(BIN)/python tools/pins.py $(PINS_ARGS)
 
 $(BIN)/python:
 	@$(MAKE) setup
 
-clean: ## remove what was built, and caches; .venv stays
+clean: ## remove what was built, and caches; .venv and node_modules stay
 	rm -rf build ./*.egg-info .hypothesis
 	find . -path './$(VENV)' -prune -o -name __pycache__ -prune -exec rm -rf {} +

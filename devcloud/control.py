@@ -5,7 +5,7 @@
                              (``devcloud.turns``)
 ``GET  /_dev/calls``         the last Convex calls: ``transport, kind, function, deviceId, outcome``
 ``GET  /_dev/counters``      ``connections, connections_open, refused_upgrades, malformed_messages,
-                             outdated_messages, late_packets``
+                             outdated_messages, late_packets, refused_tokens``
 ``GET  /_dev/configuration`` the toy's configuration
 ``PUT  /_dev/configuration`` merges an object into it (``devcloud.configuration``), and answers with
                              the new one; live queries see it

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(slots=True)
 class Counters:
-    """What the cloud counts while it runs; all of it over the stream.
+    """What the cloud counts while it runs; all but the last over the stream.
 
     - ``connections``: upgrades that were accepted.
     - ``connections_open``: those that are open now.
@@ -15,6 +15,7 @@ class Counters:
     - ``malformed_messages``: messages that the dialect does not allow.
     - ``outdated_messages``: speech and cancels of a turn that was over.
     - ``late_packets``: pieces of a reply that were sent on command after its turn was over.
+    - ``refused_tokens``: tokens that were refused, over HTTP, the sync socket and the stream.
     """
 
     connections: int = 0
@@ -23,6 +24,7 @@ class Counters:
     malformed_messages: int = 0
     outdated_messages: int = 0
     late_packets: int = 0
+    refused_tokens: int = 0
 
     def to_json(self) -> dict[str, int]:
         """Write them as the control API shows them."""

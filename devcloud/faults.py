@@ -10,8 +10,11 @@ from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from devcloud import call_faults
+from devcloud.call_faults import CALL_FAULTS, CallFault
 from devcloud.errors import SettingsError, UnknownNameError
 from devcloud.network_faults import NetworkBoard
+from devcloud.settings import TOKEN_LIFETIME_S_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +36,25 @@ class Faults:
     - ``reply_delay_ms``: everything of a reply comes that much later.
     - ``refuse_auth``: ``auth:authenticateDevice`` answers BAD_SECRET to everybody, and the stream
       refuses every token with 401.
+
+    Those of calls may be limited to a function and to a number of times; how they are written is in
+    ``devcloud.call_faults``. Uploads are calls of ``upload`` here.
+
+    - ``http_status``: calls over HTTP are answered with that status, and not carried out.
+    - ``redirect``: they are sent elsewhere with 307 or 308, and not carried out here.
+    - ``commit_then_drop``: mutations, actions and uploads are carried out, over HTTP or the sync
+      socket, and the connection is aborted in place of an answer.
+    - ``duplicate_delivery``: mutations are carried out twice. Over HTTP, the second answer is
+      given; over the sync socket the first, and what a transition says is said again by a second
+      one.
+    - ``garbage``: calls are carried out, and the answer is none; over the sync socket, so is what
+      follows a subscription to that function.
+    - ``expire_tokens``: every token that is shown counts as expired, over HTTP, sync socket and
+      stream, fresh ones too; it asks for no function.
+    - ``token_lifetime_s``: the tokens that are issued last so many seconds; null for as long as the
+      settings say.
+    - ``expire_uploads``: upload URLs count as expired.
+    - ``cut_uploads``: the connection is aborted when so many bytes of an upload have come.
     """
 
     cut_stream_after_chunks: int | None = None
@@ -40,6 +62,16 @@ class Faults:
     no_reply: bool = False
     reply_delay_ms: int = 0
     refuse_auth: bool = False
+
+    http_status: CallFault | None = None
+    redirect: CallFault | None = None
+    commit_then_drop: CallFault | None = None
+    duplicate_delivery: CallFault | None = None
+    garbage: CallFault | None = None
+    expire_tokens: CallFault | None = None
+    token_lifetime_s: float | None = None
+    expire_uploads: CallFault | None = None
+    cut_uploads: CallFault | None = None
 
 
 class FaultBoard:
@@ -60,21 +92,51 @@ class FaultBoard:
             SettingsError: an unknown fault (the nearest known one is named), or a value that cannot
                 be; nothing was changed.
         """
-        single = {name: value for name, value in changes.items() if name != "network"}
-        for name, value in single.items():
-            if name not in _RULES:
-                raise UnknownNameError("fault", name, [*_RULES, "network"])
-            if not _RULES[name].allows(value):
-                raise SettingsError(f"{name}: must be {_RULES[name].wanted}")
+        single: dict[str, JsonValue | CallFault] = {}
+        for name, value in changes.items():
+            if name in CALL_FAULTS:
+                single[name] = call_faults.read(name, value)
+            elif name in _RULES:
+                if not _RULES[name].allows(value):
+                    raise SettingsError(f"{name}: must be {_RULES[name].wanted}")
+                single[name] = value
+            elif name != "network":
+                raise UnknownNameError("fault", name, [*_RULES, *CALL_FAULTS, "network"])
         network = self.network.check(changes["network"]) if "network" in changes else None
         # Checked above, field by field.
         self.now = replace(self.now, **single)  # type: ignore[arg-type]
         if network is not None:
             self.network.set(network)
 
+    def clear(self) -> None:
+        """End them all; what has been counted stays."""
+        self.now = Faults()
+        self.network.set(())
+
+    @property
+    def disrupt_calls(self) -> bool:
+        """Whether any fault of calls is in force."""
+        return any(getattr(self.now, name) for name in CALL_FAULTS)
+
+    def strike(self, name: str, function: str | None = None) -> CallFault | None:
+        """Take the fault of calls that is to be carried out now, if there is one, and count it.
+
+        ``function`` is what is called, as ``module:function``; None for what is no call.
+        """
+        fault: CallFault | None = getattr(self.now, name)
+        if fault is None or not fault.meets(function):
+            return None
+        self.now = replace(self.now, **{name: fault.after_strike()})  # type: ignore[arg-type]
+        self.struck(name)
+        return fault
+
     def struck(self, name: str) -> None:
         """Count that a fault was carried out."""
         self._struck[name] += 1
+
+    def count(self, name: str) -> int:
+        """Say how often a fault was carried out."""
+        return self._struck[name]
 
     def to_json(self) -> dict[str, object]:
         """Write them as the control API shows them: each fault, and how often each one struck."""
@@ -103,6 +165,12 @@ def _is_whole(value: JsonValue, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
+def _is_lifetime(value: JsonValue) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 < value <= TOKEN_LIFETIME_S_MAX
+
+
 _SWITCH: Final = _Rule(_is_switch, "true or false")
 
 _RULES: Final[Mapping[str, _Rule]] = {
@@ -119,4 +187,8 @@ _RULES: Final[Mapping[str, _Rule]] = {
         lambda value: _is_whole(value, 0, DELAY_MS_MAX), f"0 to {DELAY_MS_MAX} milliseconds"
     ),
     "refuse_auth": _SWITCH,
+    "token_lifetime_s": _Rule(
+        lambda value: value is None or _is_lifetime(value),
+        f"null or above 0 and at most {TOKEN_LIFETIME_S_MAX:.0f} seconds",
+    ),
 }

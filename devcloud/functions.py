@@ -108,7 +108,7 @@ class Functions:
                 ),
             ),
             **{(Kind.MUTATION, name): function for name, function in MUTATIONS.items()},
-            (Kind.ACTION, "dev:echo"): ECHO,
+            **{(kind, "dev:echo"): ECHO for kind in Kind},
             **{(kind, "dev:fail"): FAIL for kind in Kind},
         }
 
@@ -170,7 +170,9 @@ class Functions:
             raise ConvexError({"code": "DEVICE_NOT_FOUND"})
         if not device.knows(text(arguments, "deviceSecret")):
             raise ConvexError({"code": "BAD_SECRET"})
-        lifetime_s = self._token_lifetime_s
+        lifetime_s = self._faults.now.token_lifetime_s or self._token_lifetime_s
+        if self._faults.now.token_lifetime_s:
+            self._faults.struck("token_lifetime_s")
         return {
             "convexToken": self._tokens.issue(device_id, Audience.CLOUD, lifetime_s),
             "websocketToken": self._tokens.issue(device_id, Audience.STREAM, lifetime_s),

@@ -82,17 +82,23 @@ def _parse(body: bytes) -> tuple[str, ConvexObject]:
     return field(request, "path", str), decode_arguments(request.get("args", {}))
 
 
+_BODY: Final = web.RequestKey("body", bytes)
+
+
 async def read_body(request: web.Request, bytes_max: int) -> bytes:
-    """Read a request's body, whatever the application's own limit is.
+    """Read a request's body, whatever the application's own limit is, or what was read before.
 
     Raises:
         web.HTTPRequestEntityTooLarge: it is longer; not all of it was read.
     """
+    if _BODY in request:
+        return request[_BODY]
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > bytes_max:
             raise web.HTTPRequestEntityTooLarge(bytes_max, len(body))
+    request[_BODY] = bytes(body)
     return bytes(body)
 
 

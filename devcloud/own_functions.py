@@ -1,8 +1,8 @@
 """Functions of the development cloud's own, for those who try a client out against it.
 
-``dev:echo`` (action) takes ``{value}`` and returns it, and logs the line ``echo``. ``dev:fail``
-(query, mutation and action) takes ``{data}`` and raises a ConvexError with it; null makes it an
-error without data. Nobody has to be authenticated.
+``dev:echo`` takes ``{value}`` and returns it, and logs the line ``echo``. ``dev:fail`` takes
+``{data}`` and raises a ConvexError with it; null makes it an error without data. Each is there as
+query, mutation and action. Nobody has to be authenticated.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from devcloud.control import PREFIX, ControlApi, refuse_strangers
 from devcloud.counters import Counters
 from devcloud.data_control import DataControl
 from devcloud.deployment import seeded
+from devcloud.disruption import http_disruption
 from devcloud.errors import PortBusyError
 from devcloud.faults import FaultBoard
 from devcloud.functions import Functions
@@ -70,11 +71,13 @@ class DevelopmentCloud:
         seed = self.settings
         self.deployment = seeded(seed.device_id, seed.device_secret, seed.toy_id, seed.data)
         self.deployment.uploads.url_lifetime_s = seed.upload_lifetime_s
-        self.tokens = Tokens(algorithm=seed.signing_algorithm)
         self.faults = FaultBoard()
         self.turns = TurnLog()
         self.calls = CallLog()
         self.counters = Counters()
+        self.tokens = Tokens(
+            algorithm=seed.signing_algorithm, faults=self.faults, counters=self.counters
+        )
         self.stream_options = StreamOptionsBoard(StreamOptions(binary=seed.binary))
         self.late_audio = LateAudio()
         self.recogniser = Recogniser()
@@ -189,14 +192,19 @@ class DevelopmentCloud:
         stream_control = StreamControl(self.gateway, self.stream_options, self.late_audio)
         control = ControlApi(self.deployment, self.faults, self.turns, self.calls, self.counters)
         data_control = DataControl(self.deployment, tokens)
-        application, control_alone = (
-            web.Application(middlewares=[refuse_strangers], client_max_size=BODY_BYTES_MAX)
-            for _ in range(2)
+        application = web.Application(
+            middlewares=[refuse_strangers, http_disruption(self.faults)],
+            client_max_size=BODY_BYTES_MAX,
+        )
+        control_alone = web.Application(
+            middlewares=[refuse_strangers], client_max_size=BODY_BYTES_MAX
         )
         application.add_routes(HttpApi(functions, tokens).routes())
         application.add_routes(UploadApi(self.deployment).routes())
         application.add_routes(KeysApi(tokens).routes())
-        application.add_routes(SyncSockets(self.deployment, functions, tokens, sockets).routes())
+        application.add_routes(
+            SyncSockets(self.deployment, functions, tokens, sockets, self.faults).routes()
+        )
         application.add_routes(self.gateway.routes())
         for either in (application, control_alone):
             either.add_routes([*control.routes(), *data_control.routes(), *stream_control.routes()])

@@ -34,7 +34,11 @@ class Sockets:
             max_msg_size=message_bytes_max,
             compress=False,
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            # Nobody will read it; but aiohttp reports whatever else is raised as our failure.
+            raise web.HTTPBadRequest(text="the peer is gone") from None
         self._open.add(socket)
         return socket
 

@@ -269,7 +269,7 @@ class SyncSession:
 
     def _refuse_expired(self, now_s: float) -> None:
         self._refuse_revoked()
-        if self._identity and self._identity.expires_at_s <= now_s:
+        if self._identity and self._tokens.expired(self._identity, now_s):
             raise TokenError(_EXPIRED, "Convex token identity expired")
 
     def _end_unauthenticated(self, error: TokenError, *, update_attempted: bool) -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import WSMsgType, web
 
+from devcloud.disruption import DisruptedSession
 from devcloud.sync import SyncSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from devcloud.deployment import Deployment
+    from devcloud.faults import FaultBoard
     from devcloud.functions import Functions
     from devcloud.sockets import Sockets
     from devcloud.tokens import Tokens
@@ -26,17 +28,28 @@ MESSAGE_BYTES_MAX: Final = 20 << 20
 PING_INTERVAL_S: Final = 15.0
 """Clients take 30 s without a message for a dead server."""
 
+CLOSE_DELAY_S: Final = 0.05
+"""How long a client waits to be told that its connection ends. No deployment tells sooner; and the
+Python client, told while it still sends, tries a bad token again, later each time, before it looks
+for a better one: on loopback that took up to 34 s, and with this delay about 1 s."""
+
 
 class SyncSockets:
     """The routes that upgrade to the sync protocol."""
 
     def __init__(
-        self, deployment: Deployment, functions: Functions, tokens: Tokens, sockets: Sockets
+        self,
+        deployment: Deployment,
+        functions: Functions,
+        tokens: Tokens,
+        sockets: Sockets,
+        faults: FaultBoard,
     ) -> None:
         self._deployment = deployment
         self._functions = functions
         self._tokens = tokens
         self._sockets = sockets
+        self._faults = faults
 
     def routes(self) -> list[web.RouteDef]:
         """List the routes to register: the Python client's, and the JavaScript client's."""
@@ -44,7 +57,8 @@ class SyncSockets:
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         socket = await self._sockets.accept(request, MESSAGE_BYTES_MAX)
-        connection = _Connection(socket, SyncSession(self._functions, self._tokens))
+        session = DisruptedSession(SyncSession(self._functions, self._tokens), self._faults)
+        connection = _Connection(socket, session, request.transport)
         with (
             self._deployment.watching(connection.committed.set),
             self._tokens.watching(connection.committed.set),
@@ -62,9 +76,15 @@ class SyncSockets:
 class _Connection:
     """One socket and its session; whoever changes the session sends what follows from it."""
 
-    def __init__(self, socket: web.WebSocketResponse, session: SyncSession) -> None:
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        session: DisruptedSession,
+        transport: asyncio.Transport | None,
+    ) -> None:
         self._socket = socket
         self._session = session
+        self._transport = transport
         self._turn = asyncio.Lock()
         self.committed = asyncio.Event()
 
@@ -91,10 +111,15 @@ class _Connection:
         # for a slow reader here also keeps its outbox from growing.
         async with self._turn:
             change(time.time())
+            if self._session.closed:
+                await asyncio.sleep(CLOSE_DELAY_S)
             try:
                 for message in self._session.messages_to_send():
-                    await self._socket.send_str(message)
-                if self._session.closed:
+                    data = message if isinstance(message, bytes) else message.encode()
+                    await self._socket.send_frame(data, WSMsgType.TEXT)
+                if self._session.dropped and self._transport:
+                    self._transport.abort()
+                elif self._session.closed:
                     code, reason = self._session.closed
                     await self._socket.close(code=code, message=reason.encode())
             except ConnectionError:

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 import jwt
 
+from devcloud.counters import Counters
 from devcloud.errors import TokenError
+from devcloud.faults import FaultBoard
 from devcloud.settings import ALGORITHMS
 from devcloud.signing import SigningKey
 
@@ -59,12 +61,20 @@ class Tokens:
     """Makes and checks the tokens of one run.
 
     ``now_s`` gives seconds since 1970; tests pass their own. ``algorithm`` is for the first key.
+    ``faults`` may have tokens expire on command, and ``counters`` counts those that were refused.
     """
 
     def __init__(
-        self, now_s: Callable[[], float] = time.time, *, algorithm: str = ALGORITHMS[0]
+        self,
+        now_s: Callable[[], float] = time.time,
+        *,
+        algorithm: str = ALGORITHMS[0],
+        faults: FaultBoard | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._now_s = now_s
+        self._faults = faults or FaultBoard()
+        self._counters = counters or Counters()
         self._numbers = itertools.count(1)
         self._revoked: dict[str | None, int] = {}
         self._watchers: set[Callable[[], None]] = set()
@@ -101,6 +111,17 @@ class Tokens:
         Raises:
             TokenError: it is not one of ours, is for another use, has expired or was revoked.
         """
+        try:
+            return self._read(token, audience)
+        except TokenError:
+            self._counters.refused_tokens += 1
+            raise
+
+    def expired(self, identity: Identity, now_s: float) -> bool:
+        """Tell whether a token has expired, by the clock or on command."""
+        return identity.expires_at_s <= now_s or bool(self._faults.strike("expire_tokens"))
+
+    def _read(self, token: str, audience: Audience) -> Identity:
         if len(token) > TOKEN_CHARS_MAX:
             raise TokenError("InvalidAuthHeader", "the token is too long to be one")
         try:
@@ -121,7 +142,7 @@ class Tokens:
         except (jwt.InvalidTokenError, ValueError) as error:
             raise TokenError("InvalidAuthHeader", f"the token was refused: {error}") from None
         identity = Identity(claims["sub"], claims["exp"], key.key_id, claims[NUMBER])
-        if identity.expires_at_s <= self._now_s():
+        if self.expired(identity, self._now_s()):
             raise TokenError("InvalidAuthHeader", "the token has expired")
         if self.is_revoked(identity):
             raise TokenError("InvalidAuthHeader", "the token was revoked")

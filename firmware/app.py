@@ -15,8 +15,9 @@ from typing import Final
 
 from firmware import version
 from firmware.body import Body
-from firmware.cloud.cloud import Cloud
+from firmware.cloud.cloud import CONFIGURATION_FILE, TOY_FILE, Cloud
 from firmware.cloud.credentials import Identity
+from firmware.cloud.toy_choice import ToyChoice
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
 from firmware.ports import PerformEffect, Performer, SpeechFormat
@@ -24,8 +25,9 @@ from firmware.records import Records
 from firmware.settings import Settings
 from firmware.store.journal import JournalFile
 from firmware.store.lock import LockStore
+from firmware.store.note import Note
 from firmware.stream.stream import Stream
-from firmware.unbuilt import Unbuilt
+from firmware.unbuilt import Unbuilt, Undelivered
 from firmware.voice.capture import Capture
 from firmware.voice.offline import OfflineAnswers
 from firmware.voice.playback import Playback
@@ -35,6 +37,7 @@ from hardware.sim.board import SimBoard
 from hardware.sim.microphone import VirtualMicrophone
 from hardware.sim.speaker import VirtualSpeaker
 from hardware.speaker import Source
+from hardware.vault import Vault
 from states import fingerprint
 from states.derive import Situation
 from states.journal import FORMAT, Header
@@ -43,7 +46,8 @@ from states.machine import Core
 CLOSE_TIMEOUT_S: Final = 1.5
 """How long closing waits for what is far away."""
 JOURNAL: Final = "journal.jsonl"
-CONFIGURATION: Final = "configuration.json"
+VAULT: Final = "vault"
+"""The folder of the vault's keys, in the data folder."""
 
 
 class Toy:
@@ -59,7 +63,7 @@ class Toy:
 
     Args:
         settings: The configuration.
-        secret: Gives the device's secret, or None for a device without identity.
+        vault: Keeps the device's secret and its keys; None for a device without identity.
         journal_path: Where steps are recorded; in the data folder if left out.
 
     Raises:
@@ -72,7 +76,7 @@ class Toy:
     def __init__(
         self,
         settings: Settings,
-        secret: Callable[[], str] | None,
+        vault: Vault | None,
         journal_path: Path | None = None,
     ) -> None:
         if settings.device.board != "sim":
@@ -93,13 +97,13 @@ class Toy:
         self.board = SimBoard(self._clock)
         self._lock = LockStore(self._data)
         self._records = Records(
-            self._lock, self.loop.post_from_thread, has_identity=secret is not None
+            self._lock, self.loop.post_from_thread, has_identity=vault is not None
         )
         self.playback = Playback(settings.voice, self._clock, self.loop.post, self._make_speaker)
         self.stream: Stream | None = None
         self.cloud: Cloud | None = None
-        if secret is not None:
-            self.stream, self.cloud = self._connect(settings, secret)
+        if vault is not None:
+            self.stream, self.cloud = self._connect(settings, vault)
         self.capture = Capture(
             settings.voice,
             self._clock,
@@ -113,21 +117,29 @@ class Toy:
             lambda _ms: self.loop.post("press"), lambda _ms: self.loop.post("release")
         )
 
-    def _connect(self, settings: Settings, secret: Callable[[], str]) -> tuple[Stream, Cloud]:
-        device, toy = settings.identity.device_id, settings.identity.toy_id
+    def _connect(self, settings: Settings, vault: Vault) -> tuple[Stream, Cloud]:
+        device = settings.identity.device_id
+        toy = ToyChoice(Note(self._data / TOY_FILE), settings.identity.toy_id)
         chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
         stream = Stream(
-            settings.stream, device, toy, self._clock, self.loop.post, self.playback, chance
+            settings.stream, device, toy.id, self._clock, self.loop.post, self.playback, chance
         )
         cloud = Cloud(
             settings.cloud,
-            Identity(device, toy, secret),
-            self._data / CONFIGURATION,
+            Identity(device, toy.id, vault.secret),
+            self._data,
+            toy=toy,
             clock=self._clock,
             post=self.loop.post,
+            outlet=Undelivered(),
             random=chance,
+            guardian_key=settings.identity.guardian_key,
+            set_volume=self.playback.set_volume,
             on_tokens=[lambda tokens: stream.set_token(tokens.websocket)],
+            on_toy=[stream.set_toy],
+            erasable={"the journal": self.journal.erase},
         )
+        self.loop.observers.append(cloud.commands.after)
         return stream, cloud
 
     def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:
@@ -148,8 +160,9 @@ class Toy:
         yield self._records
         if self.cloud is not None:
             yield self.cloud
-        yield OfflineAnswers(self.loop.post)
-        yield Unbuilt(self.loop.post)
+        acknowledge = None if self.cloud is None else self.cloud.commands.acknowledge
+        yield OfflineAnswers(self.loop.post, acknowledge)
+        yield Unbuilt(acknowledge)
         yield _Ending(self.stopped)
 
     def start(self) -> None:
@@ -170,7 +183,7 @@ class Toy:
         """Make the data folder where there is none; its lock record is the first thing in it."""
         try:
             self._data.mkdir(parents=True, exist_ok=True)
-            is_new = not any((self._data / name).exists() for name in (JOURNAL, CONFIGURATION))
+            is_new = not any((self._data / name).exists() for name in (JOURNAL, CONFIGURATION_FILE))
         except OSError as error:
             raise StoreError(
                 f"device.data_dir {self._data}: cannot be used: {error.strerror}; "

@@ -3,14 +3,19 @@
 FirmwareError
 ├── SettingsError         the configuration cannot be used; the message names the key
 ├── BoardError            the board that was asked for cannot be driven by this build
+├── PinError              a setting of certificate pins cannot be read
+├── WrongPinError         a server's key is none of those that are pinned
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
+    ├── NoteError             a note: a few facts that outlive a restart
     ├── JournalFileError      the journal's file
     ├── RecordStoreError      the records that wait for the cloud
     └── AudioStoreError       stored speech
 """
 
 from __future__ import annotations
+
+import ssl
 
 
 class FirmwareError(Exception):
@@ -25,12 +30,28 @@ class BoardError(FirmwareError):
     """The board that was asked for cannot be driven by this build."""
 
 
+class PinError(FirmwareError):
+    """Something that should be a certificate pin is none."""
+
+
+class WrongPinError(FirmwareError, ssl.SSLCertVerificationError):
+    """A server's key is none of those that are pinned. To TLS it is a bad certificate."""
+
+    def __init__(self) -> None:
+        """Compose the line; the number is OpenSSL's for any failure of its own."""
+        super().__init__(1, "the server's key is none of those that are pinned")
+
+
 class StoreError(FirmwareError):
     """Something cannot be read or written durably."""
 
 
 class LockStoreError(StoreError):
     """The lock record cannot be written."""
+
+
+class NoteError(StoreError):
+    """A note cannot be read or written."""
 
 
 class JournalFileError(StoreError):

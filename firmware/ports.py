@@ -32,6 +32,16 @@ class Post(Protocol):
         ...
 
 
+class Acknowledge(Protocol):
+    """Tells the cloud what became of a guardian's command; on the loop's thread only."""
+
+    def __call__(
+        self, command: str, outcome: str, details: Mapping[str, object] | None = None, /
+    ) -> None:
+        """Answer ``command``, with details in plain JSON if there are any."""
+        ...
+
+
 class Outlet(Protocol):
     """Where records for the cloud go: the outbox."""
 

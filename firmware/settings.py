@@ -40,11 +40,22 @@ _WANTED: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class IdentitySettings:
-    """Who the device is. Without all three the toy waits to be set up."""
+    """Who the device is. Without name, toy and secret it waits to be set up."""
 
     device_id: str = setting("", "the device's name at the cloud")
     toy_id: str = setting("", "the toy that the device is")
     secret_file: str = setting("", "file that holds the device's secret, readable by nobody else")
+    guardian_key: str = setting(
+        "",
+        "Ed25519 public key, in base64, that releases must be signed with; empty: none is",
+    )
+
+    def __post_init__(self) -> None:
+        if self.guardian_key:
+            # Only here: few toys have one, and its library takes a while to load.
+            from firmware.cloud.guardian_key import GuardianKey  # noqa: PLC0415
+
+            GuardianKey(self.guardian_key)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,34 +8,38 @@ goes. The README's status is made from this list.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from firmware.ports import PerformEffect, Post
+from firmware.ports import Acknowledge, PerformEffect
 
 UNBUILT: Final[Mapping[str, str]] = {
     "report": "reports to the guardian are logged on the device and not sent",
-    "acknowledge": "guardian commands are not received, so none is acknowledged",
-    "set_volume": "the volume is set in the configuration file only",
     "extend": "play time is not limited, so it cannot be extended",
-    "export": "nothing can be exported",
-    "erase": "personal data cannot be erased by the toy itself",
-    "switch_toy": "the toy is the one in the configuration file",
     "reboot": "a restart takes a person",
     "update": "an update takes a person",
     "start_setup": "set-up is done by editing the configuration file",
     "stop_setup": "set-up is done by editing the configuration file",
 }
 
+KNOWN_MAX: Final = 1_000
+"""Ids that are remembered of what is not sent."""
+
 _log = logging.getLogger(__name__)
 
 
 class Unbuilt:
-    """Performs the effects of `UNBUILT` by saying that they cannot be."""
+    """Performs the effects of `UNBUILT` by saying that they cannot be.
 
-    def __init__(self, post: Post) -> None:
-        self._post = post
+    Args:
+        acknowledge: Answers the guardian's command that asked for one of them; None where no
+            commands are received.
+    """
+
+    def __init__(self, acknowledge: Acknowledge | None) -> None:
+        self._acknowledge = acknowledge
 
     @property
     def effects(self) -> Mapping[str, PerformEffect]:
@@ -45,5 +49,32 @@ class Unbuilt:
     def _say(self, effect: str, **fields: object) -> None:
         told = ", ".join(f"{name}={value}" for name, value in fields.items())
         _log.warning("%s(%s): %s", effect, told, UNBUILT[effect])
-        if effect == "erase":
-            self._post("erase_failed")
+        command = fields.get("command")
+        if self._acknowledge is not None and isinstance(command, str):
+            self._acknowledge(command, "unsupported")
+
+
+class Undelivered:
+    """A `firmware.ports.Outlet` without an outbox: what it is given is logged and not sent."""
+
+    def __init__(self) -> None:
+        self._known: deque[str] = deque(maxlen=KNOWN_MAX)
+
+    def put(
+        self,
+        function: str,
+        arguments: Mapping[str, object],
+        *,
+        urgent: bool,
+        record_id: str | None = None,
+        audio: str = "",
+    ) -> None:
+        """Log the function; the arguments may hold what is in no log."""
+        del arguments, urgent, audio
+        if record_id is not None and record_id not in self._known:
+            self._known.append(record_id)
+            _log.warning("%s (%s): nothing is sent to the cloud yet", function, record_id)
+
+    def knows(self, record_id: str) -> bool:
+        """Whether a record of that id was put since the start."""
+        return record_id in self._known

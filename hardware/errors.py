@@ -13,9 +13,10 @@ HardwareError
     │   ├── ClipEmptyError            not one sample in it
     │   ├── ClipTooLongError          more of it than the named limit
     │   └── ClipUnwritableError       it cannot be written
-    └── CodecError                Opus failed
-        ├── CodecLibraryError         the shared libraries or their bindings are not there
-        └── CorruptPacketError        a packet that is not Opus; the decoder stays usable
+    ├── CodecError                Opus failed
+    │   ├── CodecLibraryError         the shared libraries or their bindings are not there
+    │   └── CorruptPacketError        a packet that is not Opus; the decoder stays usable
+    └── VaultError                the secret or a key cannot be had or kept; nothing of it is told
 """
 
 from __future__ import annotations
@@ -97,3 +98,7 @@ class CodecLibraryError(CodecError):
 
 class CorruptPacketError(CodecError):
     """A packet cannot be decoded: drop it and conceal the gap. The decoder stays usable."""
+
+
+class VaultError(FaultError):
+    """The secret or a key cannot be had or kept; the message names the file, and nothing in it."""

@@ -39,6 +39,7 @@ from hardware.errors import (
     ClipUnwritableError,
     CodecLibraryError,
 )
+from hardware.sim.vault import VirtualVault
 from simulator.cloud_process import CloudProcess
 from simulator.conversation import Clip, Conversation
 from simulator.errors import ClipsMissingError, CloudLostError, SimulatorError, TurnError
@@ -139,7 +140,7 @@ async def _run(clips: Sequence[Clip], out: Path, wanted: _Wanted) -> int:
             if wanted.fault is not None:
                 await cloud.set_faults(FAULTS[wanted.fault])
             settings = _settings(cloud, data, wanted.dialect)
-            toy = Toy(settings, lambda: secret, out / "journal.jsonl")
+            toy = Toy(settings, VirtualVault(secret), out / "journal.jsonl")
             if isinstance(tell, _Narrator):
                 toy.loop.observers.append(tell.step)
             return await _converse(toy, Conversation(toy, clips, tell), cloud, out)

@@ -46,7 +46,7 @@ VERSION: Final = "version"
 FLAG: Final = (False, True)
 COMMAND: Final = ("command",)
 OPTIONAL_COMMAND: Final = (None, "command")
-VIA: Final = ("subscription", "stream")
+VIA: Final = ("subscription", "stream", "unverified")
 PAUSE_MS: Final = (300_000, 600_000)
 
 Domain = str | tuple[FieldValue, ...]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +19,7 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REQUIREMENTS: Final = sorted((ROOT / "requirements").glob("*.txt"))
+JAVASCRIPT: Final = ROOT / "tests" / "devcloud" / "official"
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 PLATFORMS: Final = [
@@ -161,6 +164,20 @@ def test_promised_platform_finds_every_file(python: tuple[int, int], machine: st
     assert built == BUILT_ANYWHERE | BUILT_ON_DESKS.get(python, set())
 
 
+def test_every_javascript_package_is_locked_with_its_hash_and_without_an_address() -> None:
+    """Nothing is installed but the very files that were looked at, from wherever npm gets them."""
+    text = (JAVASCRIPT / "package-lock.json").read_text(encoding="utf-8")
+    assert "://" not in text
+    lock = json.loads(text)["packages"]
+    wanted = json.loads((JAVASCRIPT / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    assert lock.pop("")["dependencies"] == wanted
+    for name, package in lock.items():
+        assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", package["integrity"]), name
+        assert not package.keys() & {"resolved", "link"}, name
+    for name, version in wanted.items():
+        assert lock[f"node_modules/{name}"]["version"] == version
+
+
 def test_device_compiles_nothing() -> None:
     """On a device only plain Python is built."""
     compiled = set().union(*BUILT_ON_DESKS.values())
@@ -230,4 +247,25 @@ def test_setup_with_an_old_python_says_which_one_it_needs(tmp_path: Path) -> Non
     assert ended.returncode == 1
     assert "Python 3.11 or newer" in ended.stderr
     assert str(old) in ended.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_setup_for_the_demo_needs_no_node() -> None:
+    """Only the tests ask for it: the Makefile's other targets never say WITH_NODE."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (target,) = re.findall(r"^([\w-]+):.*\n\t.*WITH_NODE", makefile, re.MULTILINE)
+    assert target == "setup-test"
+    assert re.findall(rf"^(\w+):.* {target}\b", makefile, re.MULTILINE) == ["test"]
+
+
+@pytest.mark.parametrize("programs", [{}, {"npm": 0, "node": 1}, {"node": 0}], ids=str)
+def test_setup_for_tests_says_which_node_it_needs(tmp_path: Path, programs: dict[str, int]) -> None:
+    """Without Node or npm, or with an old Node, one is told, before anything is installed."""
+    for name, exit_code in programs.items():
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\nexit {exit_code}\n")
+        (tmp_path / name).chmod(0o755)
+    ended = set_up(tmp_path, PYTHON=sys.executable, SKIP_SYSTEM="1", WITH_NODE="1")
+    assert ended.returncode == 1
+    assert "Node 18 or newer, and npm" in ended.stderr
+    assert "nodejs npm" in ended.stderr
     assert not (tmp_path / "venv").exists()

@@ -1,4 +1,4 @@
-"""Rewrites requirements/ from what pyproject.toml asks for.
+"""Rewrites requirements/ from what pyproject.toml asks for, and the lock file beside package.json.
 
 Run it as ``make pins`` after a change of dependencies, or as ``make pins PINS_ARGS=--upgrade`` to
 move to the newest versions that are allowed; otherwise present pins stay where they are. It writes:
@@ -8,7 +8,9 @@ move to the newest versions that are allowed; otherwise present pins stay where 
 - ``dev.txt``: the whole development environment, a superset of ``device.txt``;
 - ``uv.txt``: the resolver that this script uses;
 - ``wheels.sha256``: the files that the promised platforms install, in the form of ``sha256sum``,
-  for people to read and for tests/test_packaging.py to check.
+  for people to read and for tests/test_packaging.py to check;
+- ``tests/devcloud/official/package-lock.json``: Convex's JavaScript client, after the versions in
+  ``package.json``, which are exact and changed by hand.
 
 Each pin has the hashes of all files of its release, so the same requirements serve every platform.
 The network is used; whichever index and certificates the machine is set up with are left out of
@@ -18,6 +20,7 @@ the files.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tomllib
@@ -31,6 +34,7 @@ from packaging.utils import parse_wheel_filename
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PINS: Final = ROOT / "requirements"
+JAVASCRIPT: Final = ROOT / "tests" / "devcloud" / "official"
 WORK: Final = ROOT / "build" / "pins"
 
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
@@ -136,6 +140,17 @@ def write_wheels() -> None:
     (PINS / "wheels.sha256").write_text(text)
 
 
+def write_javascript_lock() -> None:
+    """Write ``package-lock.json``, without any address: where from is the machine's affair."""
+    npm = ("npm", "--prefix", JAVASCRIPT, "install", "--package-lock-only", "--ignore-scripts")
+    run(*npm, "--omit=optional", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund")
+    file = JAVASCRIPT / "package-lock.json"
+    lock = json.loads(file.read_text(encoding="utf-8"))
+    for package in lock["packages"].values():
+        package.pop("funding", None)
+    file.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Resolve everything, each file in step with those before it."""
     parser = argparse.ArgumentParser(description="Rewrite requirements/ after pyproject.toml.")
@@ -163,6 +178,7 @@ def main() -> None:
     compile_pins(PINS / "dev.txt", *hashed, *extras, "pyproject.toml")
     compile_pins(PINS / "device.txt", "--generate-hashes", "-c", PINS / "dev.txt", "pyproject.toml")
     write_wheels()
+    write_javascript_lock()
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@
 #   PYTHON=/path/to/python3   the interpreter to build on, 3.11 or newer
 #   VENV=.venv                where the virtual environment goes
 #   SKIP_SYSTEM=1             leave system packages alone, as on a machine without apt
+#   WITH_NODE=1               bring Node and Convex's JavaScript client too, which only tests need
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PYTHON=${PYTHON:-} VENV=${VENV:-.venv} SKIP_SYSTEM=${SKIP_SYSTEM:-}
+readonly WITH_NODE=${WITH_NODE:-}
 readonly LOG=build/setup.log LOG_LINES_SHOWN=12 LOG_COLUMNS_SHOWN=160
 readonly APT_LOCK_WAIT_S=120 # a machine just started may be updating itself
 
@@ -25,6 +27,10 @@ readonly PACKAGES=(
 )
 # Where PocketSphinx has no wheel for the machine's Python.
 readonly COMPILER_PACKAGES=(gcc libc6-dev cmake make)
+# Where the tests find no Node on the path that is new enough.
+readonly NODE_PACKAGES=(nodejs npm)
+readonly NODE_OLDEST=18 # Debian 12's
+readonly JAVASCRIPT=tests/devcloud/official
 
 python=''      # the interpreter in use; empty while there is none
 announced=''   # whether this run has said anything yet
@@ -69,8 +75,14 @@ fail_without_apt() {
         'Then say that they are there: make setup SKIP_SYSTEM=1'
 }
 
+fail_without_node() {
+    fail "the tests need Node $NODE_OLDEST or newer, and npm, on the path." \
+        'Debian 12, Ubuntu 24.04 and 64-bit Raspberry Pi OS bring them in:' \
+        "    ${NODE_PACKAGES[*]}"
+}
+
 network_failed() {
-    grep -qiE 'temporary failure|name resolution|could not (resolve|connect)|failed to establish|unreachable|timed out|connection refused' "$LOG"
+    grep -qiE 'temporary failure|name resolution|could not (resolve|connect)|failed to establish|unreachable|timed out|connection refused|EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ETIMEDOUT' "$LOG"
 }
 
 logged() { # COMMAND...: run it into the log; when it fails, show the end of the log and stop
@@ -146,6 +158,11 @@ needs_compiler() { # whether PocketSphinx has no wheel for this Python
     ! grep -q "  pocketsphinx-.*-$tag-" requirements/wheels.sha256
 }
 
+node_suits() { # whether the path has a Node that is new enough, and npm
+    command -v npm >/dev/null &&
+        node -e "process.exit(Number(parseInt(process.versions.node) < $NODE_OLDEST))" 2>/dev/null
+}
+
 bring() { # PACKAGE...: install those that are not; as root, through sudo when need be
     local installed name
     local -a missing=() apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q
@@ -197,6 +214,9 @@ system_packages() {
         mapfile -t -O "${#packages[@]}" packages < <(distribution_package dev)
         packages+=("${COMPILER_PACKAGES[@]}")
     fi
+    if [[ -n $WITH_NODE ]] && ! node_suits; then
+        packages+=("${NODE_PACKAGES[@]}")
+    fi
     bring "${packages[@]}"
 }
 
@@ -236,6 +256,14 @@ this_tree() {
     end
 }
 
+# The lock file says what is installed, with hashes, and not where from. Optional packages are
+# compilers for each platform, and scripts would install them: the client runs without either.
+javascript() {
+    begin "Convex's JavaScript client: on Node $(node --version)"
+    logged npm --prefix "$JAVASCRIPT" ci --omit=optional --ignore-scripts --no-audit --no-fund
+    end
+}
+
 fingerprint() { # FILE...: changes with the files and with the environment's Python
     { sha256sum "$@" && "$VENV/bin/python" -c 'import sys; print(sys.version)'; } | sha256sum
 }
@@ -252,10 +280,14 @@ main() {
     choose_python
     [[ -n $SKIP_SYSTEM ]] || system_packages
     [[ -n $python ]] || fail_without_python
+    [[ -z $WITH_NODE ]] || node_suits || fail_without_node
     environment_serves || environment
     unless_done dependencies requirements/build.txt requirements/dev.txt
     # A new top-level package needs this step too: an editable installation lists them.
     unless_done this_tree pyproject.toml ./*/__init__.py
+    [[ -n $WITH_NODE ]] || return 0
+    [[ -d $JAVASCRIPT/node_modules ]] || rm -f "$VENV/.done-javascript"
+    unless_done javascript "$JAVASCRIPT"/package{,-lock}.json
 }
 
 main

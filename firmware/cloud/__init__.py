@@ -1,4 +1,4 @@
-"""The cloud: authentication and the toy's configuration, through the official Convex client.
+"""The cloud: authentication, the toy's configuration and its guardian's commands.
 
 How it is put together
     ``convex`` 0.8.1 holds the interpreter lock while it waits, has no timeout, and sends offline
@@ -6,13 +6,16 @@ How it is put together
 
     - One-shot calls go through its HTTP client, on one ``requests`` session with timeouts and
       limits (``session``), in a few threads (``workers``, ``caller``).
-    - The live query runs in a child process (``child``), which the parent kills and starts anew
-      when it falls silent (``live``). Where that does not work, the same query is polled
-      (``polling``).
+    - The live queries (``query``) run in a child process (``child``), which the parent kills and
+      starts anew when it falls silent (``live``). Where that does not work, the same queries are
+      polled (``polling``).
 
     ``authentication`` obtains and renews the tokens for both; ``versions`` decides which
-    configuration (``configuration``) is in force and keeps it on disk (``cache``). ``cloud`` puts
-    them together.
+    configuration (``configuration``) is in force and keeps it on disk (``cache``). A guardian's
+    command (``command``) becomes an event once (``commands``), what it puts into force outlives a
+    restart (``in_force``), a release may have to be signed (``guardian_key``), and the toy may
+    become another one (``switching``, ``toy_choice``). What waits for the cloud is delivered in
+    order (``delivery``, ``retrying``). ``cloud`` puts them together.
 
     Records for the cloud are made by ``reports`` and ``conversations`` and wait in an outbox
     (`firmware.store`). ``delivery`` calls the mutations that they become (``mutations``), each

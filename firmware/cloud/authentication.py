@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from firmware.backoff import Backoff
@@ -50,6 +50,8 @@ class Authentication:
     Args:
         random: Draws the waits; one that is seeded makes them repeatable.
         on_tokens: Who takes up new tokens, in this order.
+        clock_is_set: Waits until certificates can be judged by the wall clock, or gives up; awaited
+            before the first call. Nobody waits if it is left out.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, each named where it is made
@@ -62,12 +64,14 @@ class Authentication:
         post: Post,
         random: Random,
         on_tokens: Sequence[OnTokens],
+        clock_is_set: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._identity = identity
         self._calls = calls
         self._clock = clock
         self._post = post
         self._on_tokens = tuple(on_tokens)
+        self._clock_is_set = clock_is_set
         self._tokens: Tokens | None = None
         self._granted_ms = 0
         retry = (settings.retry_delay_ms_min, settings.retry_delay_ms_max)
@@ -78,7 +82,8 @@ class Authentication:
         )
         self._rejections = Backoff(*retry, random)
         self._task: asyncio.Task[None] | None = None
-        self._due = _Alarm(clock, lambda: post("auth_due"))
+        self._is_due = False
+        self._due = _Alarm(clock, self._ring)
         self._end = _Alarm(clock, self._lose)
 
     @property
@@ -100,10 +105,8 @@ class Authentication:
         if tokens is not self._tokens:
             return
         _log.warning("the cloud no longer takes the tokens")
-        if self._clock.monotonic_ms() - self._granted_ms > self._settled_ms:
-            self._rejections.reset()
         self._tokens = None
-        self._end.set(self._rejections.next_delay_ms())
+        self._end.set(self._rejection_delay_ms())
 
     async def close(self) -> None:
         """Stop: nothing is posted from now on."""
@@ -116,16 +119,24 @@ class Authentication:
     def _authenticate(self) -> None:
         if self._task is None:
             self._due.cancel()
-            self._task = asyncio.create_task(self._obtain(), name="authentication")
+            # Tokens are held and not due: the gateway did not take them, and perhaps took those of
+            # no other toy either. They do not all ask at once.
+            is_refused = self._tokens is not None and not self._is_due
+            wait_ms = self._rejection_delay_ms() if is_refused else 0
+            self._task = asyncio.create_task(self._obtain(wait_ms), name="authentication")
 
     def _back_off(self, *, refused: bool) -> None:
         if self._task is None:  # else it was asked for since, and that result says how to go on
             backoff = self._refusals if refused else self._failures
             self._due.set(backoff.next_delay_ms())
 
-    async def _obtain(self) -> None:
-        asked_ms = self._clock.monotonic_ms()
+    async def _obtain(self, wait_ms: int) -> None:
+        await asyncio.sleep(wait_ms / 1000)
         try:
+            if self._clock_is_set is not None:
+                await self._clock_is_set()
+                self._clock_is_set = None
+            asked_ms = self._clock.monotonic_ms()
             tokens = await self._calls.call("mutation", FUNCTION, self._arguments, Tokens.parse)
         except Exception as error:  # noqa: BLE001 - whatever it is, the toy must try again
             self._task = None
@@ -149,7 +160,7 @@ class Authentication:
 
     def _grant(self, tokens: Tokens, asked_ms: int) -> None:
         now_ms = self._clock.monotonic_ms()
-        self._tokens, self._granted_ms = tokens, now_ms
+        self._tokens, self._granted_ms, self._is_due = tokens, now_ms, False
         self._failures.reset()
         self._refusals.reset()
         # The lifetime began when the cloud made the tokens: when they were asked for, or later.
@@ -160,6 +171,15 @@ class Authentication:
         for take_up in self._on_tokens:
             take_up(tokens)
         self._post("tokens_granted")
+
+    def _rejection_delay_ms(self) -> int:
+        if self._clock.monotonic_ms() - self._granted_ms > self._settled_ms:
+            self._rejections.reset()
+        return self._rejections.next_delay_ms()
+
+    def _ring(self) -> None:
+        self._is_due = True
+        self._post("auth_due")
 
     def _lose(self) -> None:
         self._tokens = None

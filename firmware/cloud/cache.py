@@ -25,7 +25,7 @@ class ConfigurationCache:
     and the configuration as the cloud sent it. It is replaced by renaming a finished copy, so a
     power cut leaves the old one or the new one.
 
-    Both methods block for as long as the card takes; `store` waits until the card has it.
+    All methods block for as long as the card takes; what is written or removed is so on return.
 
     Args:
         path: The file. Its folder must exist; a copy that is being written stands beside it.
@@ -79,6 +79,18 @@ class ConfigurationCache:
             with contextlib.suppress(OSError):
                 unfinished.unlink()
             raise CacheError(f"{self._path} cannot be written ({error.strerror})") from None
+
+    def remove(self) -> None:
+        """Remove the file, whichever toy's it is; harmless where there is none.
+
+        Raises:
+            CacheError: It could not be removed.
+        """
+        try:
+            self._path.unlink(missing_ok=True)
+            _sync(self._path.parent)
+        except OSError as error:
+            raise CacheError(f"{self._path} cannot be removed ({error.strerror})") from None
 
     def _head(self, version: object, body: bytes) -> dict[str, object]:
         digest = hashlib.sha256(body).hexdigest()

@@ -1,13 +1,13 @@
-"""The live query, in a process of its own: ``python -m firmware.cloud.child``.
+"""The live queries, in a process of its own: ``python -m firmware.cloud.child``.
 
 The official client holds the interpreter lock while it waits for a connection, and has no timeout;
-here that stops a process which can be killed. It does nothing but ask one query and tell its parent
-what comes: ``firmware.cloud.lines`` says how.
+here that stops a process which can be killed. It does nothing but ask its queries and tell its
+parent what comes: ``firmware.cloud.lines`` says how.
 
-At every renewal it gives the subscription up and subscribes anew, with the same arguments. The
+At every renewal it gives the subscriptions up and subscribes anew, with the same arguments. The
 cloud must answer that over the very connection, which so proves that it carries. (A second
 subscription beside the first would be answered from the client's memory.) The answers are taken
-from ``watch_all``, which stays the same throughout: to iterate over the subscription itself is to
+from ``watch_all``, which stays the same throughout: to iterate over a subscription itself is to
 hand it to a future, which would let go of it some time after the renewal.
 """
 
@@ -25,18 +25,25 @@ from firmware.cloud.lines import LINE_BYTES_MAX, Job, line
 from firmware.cloud.values import plain, refusal_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convex import ConvexClient, QuerySetSubscription, QuerySubscription
 
 EXIT_ORPHAN: Final = 3
 """The parent was gone before this process could tie itself to it."""
 
+PARTS_MAX: Final = 8_192
+"""Values in an answer, of which a hundred commands with all that is known of them have a fifth."""
+DEPTH_MAX: Final = 32
+"""Values within one another."""
+
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 
 class Watch:
-    """One query of one client, told line by line.
+    """The queries of one client, told line by line.
 
-    Its value must be an object or a list: the client gives failures of a query as text, and as a
+    Their values must be objects or lists: the client gives failures of a query as text, and as a
     pair of text and data, in the place of values.
 
     Args:
@@ -47,9 +54,9 @@ class Watch:
         self._client = client
         self._job = job
         self._out = out
-        self._subscription: QuerySubscription | None = None
-        self._answer_is_owed = True
-        self._told = b""
+        self._subscriptions: dict[str, QuerySubscription] = {}
+        self._owed = set(job.queries)
+        self._told: dict[str, bytes] = {}
 
     async def run(self) -> None:
         """Ask and tell, for ever."""
@@ -60,46 +67,74 @@ class Watch:
 
     async def _renew(self) -> None:
         while True:
-            if self._subscription is not None:
-                self._subscription.unsubscribe()
-            self._answer_is_owed = True
-            self._subscription = self._client.subscribe(
-                self._job.function, dict(self._job.arguments)
-            )
+            for subscription in self._subscriptions.values():
+                subscription.unsubscribe()
+            self._owed = set(self._job.queries)
+            self._subscriptions = {
+                function: self._client.subscribe(function, dict(arguments))
+                for function, arguments in self._job.queries.items()
+            }
             await asyncio.sleep(self._job.renewal_interval_ms / 1000)
 
     async def _beat(self) -> None:
         while True:
-            if not self._answer_is_owed:
+            if not self._owed:
                 tell(self._out, line({"beat": True}))
             await asyncio.sleep(self._job.heartbeat_ms / 1000)
 
     async def _listen(self, answers: QuerySetSubscription) -> None:
         async for by_subscription in answers:
-            mine = None if self._subscription is None else self._subscription.id
-            if by_subscription is not None and mine in by_subscription:
-                self._answer_is_owed = False
-                self._tell_if_new(message_of(by_subscription[mine]))
+            if by_subscription is None:
+                continue
+            # Those that were not answered yet are not in it, and those given up are nobody's.
+            for function, subscription in self._subscriptions.items():
+                if subscription.id in by_subscription:
+                    self._owed.discard(function)
+                    answer = by_subscription[subscription.id]
+                    self._tell_if_new(function, message_of(function, answer))
 
-    def _tell_if_new(self, text: bytes) -> None:
+    def _tell_if_new(self, function: str, text: bytes) -> None:
         """Tell an answer once: the client repeats it at unrelated changes and at each renewal."""
-        if text != self._told:
-            self._told = text
+        if text != self._told.get(function):
+            self._told[function] = text
             tell(self._out, text)
 
 
-def message_of(answer: object) -> bytes:
-    """Return the line that tells an answer of ``watch_all``."""
+def message_of(function: str, answer: object) -> bytes:
+    """Return the line that tells an answer of ``watch_all`` to the query of this function."""
     if isinstance(answer, tuple):
         _, data = answer
-        return line({"failed": refusal_code(data)})
+        return line({"of": function, "failed": refusal_code(data)})
     if not isinstance(answer, dict | list):
-        return line({"failed": ""})
+        return line({"of": function, "failed": ""})
     try:
-        text = line({"value": plain(answer)})
+        text = line({"of": function, "value": plain(answer)}) if _is_modest(answer) else b""
     except MalformedError:
         text = b""
-    return text if 0 < len(text) <= LINE_BYTES_MAX else line({"failed": "UNREADABLE"})
+    unreadable = line({"of": function, "failed": "UNREADABLE"})
+    return text if 0 < len(text) <= LINE_BYTES_MAX else unreadable
+
+
+def _is_modest(answer: object) -> bool:
+    """Tell whether an answer has no more parts, and no deeper, than the parent will unfold.
+
+    A megabyte of brackets would take it a hundred times as much.
+    """
+    parts, level = 0, [answer]
+    for _ in range(DEPTH_MAX):
+        parts += len(level)
+        if parts > PARTS_MAX:
+            return False
+        level = [part for whole in level for part in _parts_of(whole)]
+        if not level:
+            return True
+    return False
+
+
+def _parts_of(answer: object) -> Iterable[object]:
+    if isinstance(answer, dict):
+        return answer.values()
+    return answer if isinstance(answer, list) else ()
 
 
 def main() -> int:

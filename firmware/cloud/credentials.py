@@ -9,7 +9,9 @@ from typing import Final
 
 from firmware.cloud.errors import MalformedError
 
-TOKEN_CHARS_MAX: Final = 16_384
+TOKEN_CHARS_MAX: Final = 8_192
+"""Longest token: what the stream puts into a header, and no longer, or it would refuse a grant."""
+
 LIFETIME_S_MIN: Final = 1
 LIFETIME_S_MAX: Final = 30 * 24 * 3_600
 

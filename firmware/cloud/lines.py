@@ -2,16 +2,16 @@
 
 Parent to child, once: the `Job`. Child to parent:
 
-==============================  ================================================================
-``{"ready": true}``             the client is loaded and connects from now on
-``{"beat": true}``              a sign of life: nobody waits for an answer of the cloud
-``{"value": …}``                the query's value, whenever it is another one
-``{"failed": "CODE"}``          the query failed, with the code that the function gave, or ``""``
-==============================  ================================================================
+====================================  ==========================================================
+``{"ready": true}``                   the client is loaded and connects from now on
+``{"beat": true}``                    a sign of life: nobody waits for an answer of the cloud
+``{"of": "a:b", "value": …}``         the value of the query ``a:b``, whenever it is another one
+``{"of": "a:b", "failed": "CODE"}``   that query failed, with the function's code, or ``""``
+====================================  ==========================================================
 
-While the cloud owes an answer there are no beats. So a line, of any kind, proves that the child
-runs *and* that its connection carries; silence means that one of the two is dead, and which one
-does not matter.
+While the cloud owes an answer to any query there are no beats. So a line, of any kind, proves that
+the child runs *and* that its connection carries; silence means that one of the two is dead, and
+which one does not matter. A query that fails was answered: it keeps no other from being heard.
 """
 
 from __future__ import annotations
@@ -32,17 +32,15 @@ class Job:
         parent: The parent's process id: the child never outlives it.
         url: The deployment's address.
         token: Whom to speak for.
-        function: The query, as ``toys:getConfiguration``.
-        arguments: Its arguments.
+        queries: The arguments of each query, by its function, as ``toys:getConfiguration``.
         heartbeat_ms: Time between beats.
-        renewal_interval_ms: Time between renewals of the subscription.
+        renewal_interval_ms: Time between renewals of the subscriptions.
     """
 
     parent: int
     url: str
     token: str = field(repr=False)
-    function: str
-    arguments: dict[str, str]
+    queries: dict[str, dict[str, str]]
     heartbeat_ms: int
     renewal_interval_ms: int
 

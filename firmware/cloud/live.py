@@ -1,4 +1,4 @@
-"""The parent of the live query's process: starts it, hears it, replaces it when it falls silent."""
+"""The parent of the live queries' process: starts it, hears it, replaces it when it is silent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,9 +15,10 @@ from firmware.backoff import Backoff
 from firmware.cloud.lines import LINE_BYTES_MAX, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from random import Random
 
+    from firmware.cloud.query import Query
     from firmware.cloud.settings import CloudSettings
     from hardware.clock import Clock
 
@@ -42,25 +42,15 @@ _ENVIRONMENT_KEPT: Final = (
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A function of the cloud that returns a value for its arguments."""
+class LiveQueries:
+    """Keeps queries of the cloud alive in one child process.
 
-    function: str
-    arguments: Mapping[str, str]
-
-
-class LiveQuery:
-    """Keeps one query of the cloud alive in a child process.
-
-    The child speaks for a token; `use` gives it another one by starting it anew. One that falls
-    silent, ends, or talks nonsense is killed and replaced after a wait with full jitter; why it did
-    is not asked, since whatever happened, a new one is the answer.
+    The child speaks for a token; `use` gives it another one by starting it anew, and `ask` other
+    queries. One that falls silent, ends, or talks nonsense is killed and replaced after a wait with
+    full jitter; why it did is not asked, since whatever happened, a new one is the answer. A new
+    one tells every value anew.
 
     Args:
-        on_value: Takes the query's value, on the loop: the present one, not every one there was,
-            and perhaps the same again.
-        on_failed: Takes the code of a query that the cloud refused, or an empty text.
         command: What to start instead of the child, in tests.
     """
 
@@ -68,36 +58,43 @@ class LiveQuery:
         self,
         settings: CloudSettings,
         address: str,
-        query: Query,
+        queries: Sequence[Query],
         *,
         clock: Clock,
         random: Random,
-        on_value: Callable[[object], None],
-        on_failed: Callable[[str], None],
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._settings = settings
         self._address = address
-        self._query = query
+        self._queries = {query.function: query for query in queries}
         self._clock = clock
         self._backoff = Backoff(settings.retry_delay_ms_min, settings.retry_delay_ms_max, random)
-        self._on_value = on_value
-        self._on_failed = on_failed
         self._command = command
+        self._unanswered: set[str] = set()  # by the present child
         self._token = ""
         self._outdated = asyncio.Event()  # the present child is no longer wanted
         self._closed = False
         self._child: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self.lost = asyncio.Event()
-        """Set while no child gets answers, from the first one that failed."""
+        """Set from the first child that failed until one has an answer to every query."""
 
     def use(self, token: str) -> None:
-        """Speak for `token` from now on. The first time, this starts the query."""
+        """Speak for `token` from now on. The first time, this starts the queries."""
         self._token = token
         self._dismiss()
         if self._task is None and not self._closed:
-            self._task = asyncio.create_task(self._keep_alive(), name="live query")
+            self._task = asyncio.create_task(self._keep_alive(), name="live queries")
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """What is asked now."""
+        return tuple(self._queries.values())
+
+    def ask(self, queries: Sequence[Query]) -> None:
+        """Ask these instead, or the same anew; of those before, nothing more is heard."""
+        self._queries = {query.function: query for query in queries}
+        self._dismiss()
 
     async def close(self) -> None:
         """End the child and wait until it is gone."""
@@ -114,12 +111,13 @@ class LiveQuery:
     async def _keep_alive(self) -> None:
         while not self._closed:
             self._outdated.clear()
+            self._unanswered = set(self._queries)
             began_ms = self._clock.monotonic_ms()
             reason = await self._live_once()
             if self._outdated.is_set():
                 continue
             if not self.lost.is_set():
-                _log.warning("the live query is lost: %s", reason)
+                _log.warning("the live queries are lost: %s", reason)
                 self.lost.set()
             if self._clock.monotonic_ms() - began_ms > self._settings.retry_delay_ms_max:
                 self._backoff.reset()
@@ -154,7 +152,7 @@ class LiveQuery:
         assert child.stdin is not None  # noqa: S101 - it is a pipe
         assert child.stdout is not None  # noqa: S101
         if self._outdated.is_set():
-            return "it was started with a token of before"
+            return "it was started with what held before"
         silence_s = self._settings.child_silence_ms_max / 1000
         strays = 0
         try:
@@ -179,8 +177,7 @@ class LiveQuery:
             parent=os.getpid(),
             url=self._address,
             token=self._token,
-            function=self._query.function,
-            arguments=dict(self._query.arguments),
+            queries={query.function: dict(query.arguments) for query in self.queries},
             heartbeat_ms=self._settings.heartbeat_ms,
             renewal_interval_ms=self._settings.renewal_interval_ms,
         )
@@ -196,21 +193,22 @@ class LiveQuery:
         except (ValueError, RecursionError):
             return False
         match message:
-            case {"value": value}:
-                self._answered()
-                self._on_value(value)
-            case {"failed": str(code)}:
-                self._answered()
-                self._on_failed(code)
+            case {"of": str(of), "value": value} if of in self._queries:
+                self._note_answer(of)
+                self._queries[of].on_value(value)
+            case {"of": str(of), "failed": str(code)} if of in self._queries:
+                self._note_answer(of)
+                self._queries[of].on_failed(code)
             case {"beat": True} | {"ready": True}:
                 pass
             case _:
                 return False
         return True
 
-    def _answered(self) -> None:
-        if self.lost.is_set():
-            _log.info("the live query is back")
+    def _note_answer(self, function: str) -> None:
+        self._unanswered.discard(function)
+        if self.lost.is_set() and not self._unanswered:
+            _log.info("the live queries are back")
             self.lost.clear()
 
 

@@ -1,35 +1,39 @@
-"""The live query's stand-in: the same question over HTTP, now and then."""
+"""The live queries' stand-in: the same questions over HTTP, now and then."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from firmware.cloud.errors import AuthenticationError, CloudFaultError
+from firmware.cloud.errors import ApplicationError, AuthenticationError, CloudFaultError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from random import Random
 
     from firmware.cloud.caller import Calls
     from firmware.cloud.credentials import Tokens
-    from firmware.cloud.live import Query
+    from firmware.cloud.query import Query
     from firmware.cloud.settings import CloudSettings
+
+HINTED_MS_MIN: Final = 2_000
+"""Shortest time between two rounds of questions, however often somebody says there is news."""
 
 _log = logging.getLogger(__name__)
 
 
 class Polling:
-    """Asks a query while the live query is lost: soon after the loss, then at each interval.
+    """Asks queries while the live ones are lost: soon after the loss, then at each interval.
 
-    It also tells a token that the cloud no longer takes from a cloud that cannot be reached: the
-    live query cannot.
+    One that fails keeps no other from being asked. It also tells a token that the cloud no longer
+    takes from a cloud that cannot be reached: the live queries cannot.
 
     Args:
-        lost: Set while the live query does not work.
+        queries: Gives the queries as of now.
+        lost: Set while the live queries do not work.
         tokens: Gives the tokens that are held, if any.
-        on_value: Takes the query's value, on the loop.
         on_rejected: Takes tokens that the cloud does not take.
     """
 
@@ -37,29 +41,32 @@ class Polling:
         self,
         settings: CloudSettings,
         calls: Calls,
-        query: Query,
         *,
+        queries: Callable[[], Sequence[Query]],
         lost: asyncio.Event,
         random: Random,
         tokens: Callable[[], Tokens | None],
-        on_value: Callable[[object], None],
         on_rejected: Callable[[Tokens], None],
     ) -> None:
         self._calls = calls
-        self._query = query
+        self._queries = queries
         self._lost = lost
         self._random = random
         self._tokens = tokens
-        self._on_value = on_value
         self._on_rejected = on_rejected
         self._first_delay_ms_max = settings.retry_delay_ms_min
         self._interval_ms = settings.poll_interval_ms
-        self._outcome = ""
+        self._outcomes: dict[str, str] = {}
+        self._hinted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch for the loss of the live query."""
+        """Begin to watch for the loss of the live queries."""
         self._task = asyncio.create_task(self._run(), name="polling")
+
+    def hint(self) -> None:
+        """Ask soon, if it asks at all: somebody says that there is something new."""
+        self._hinted.set()
 
     async def close(self) -> None:
         """Stop asking."""
@@ -73,31 +80,44 @@ class Polling:
             # Toys that lost the same cloud at once do not all ask at once.
             await asyncio.sleep(self._random.randint(0, self._first_delay_ms_max) / 1000)
             while self._lost.is_set():
-                await self._ask()
-                await asyncio.sleep(self._interval_ms / 1000)
+                for query in self._queries():
+                    await self._ask(query)
+                await self._rest()
 
-    async def _ask(self) -> None:
+    async def _rest(self) -> None:
+        """Wait until it is time to ask again; a hint shortens that, but not to nothing."""
+        soon_ms = min(HINTED_MS_MIN, self._interval_ms)
+        self._hinted.clear()
+        await asyncio.sleep(soon_ms / 1000)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout((self._interval_ms - soon_ms) / 1000):
+                await self._hinted.wait()
+
+    async def _ask(self, query: Query) -> None:
         tokens = self._tokens()
         if tokens is None:
             return
         try:
             value = await self._calls.call(
                 "query",
-                self._query.function,
-                lambda: self._query.arguments,
+                query.function,
+                lambda: query.arguments,
                 lambda value: value,
                 token=tokens.convex,
             )
         except CloudFaultError as error:
-            self._note(f"polling failed: {error}")
+            self._note(query, f"failed: {error}")
             if isinstance(error, AuthenticationError):
                 self._on_rejected(tokens)
+            elif isinstance(error, ApplicationError) and query in self._queries():
+                query.on_failed(error.code)
         else:
-            self._note("polling works")
-            self._on_value(value)
+            self._note(query, "works")
+            if query in self._queries():  # it may have been given up while the cloud thought
+                query.on_value(value)
 
-    def _note(self, outcome: str) -> None:
+    def _note(self, query: Query, outcome: str) -> None:
         """Log what polling brings, when it is not what it brought before."""
-        if outcome != self._outcome:
-            self._outcome = outcome
-            _log.info("%s", outcome)
+        if outcome != self._outcomes.get(query.function):
+            self._outcomes[query.function] = outcome
+            _log.info("polling %s %s", query.function, outcome)

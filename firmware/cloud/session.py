@@ -20,7 +20,8 @@ from firmware.cloud.errors import (
     UploadRefusedError,
 )
 from firmware.cloud.settings import CloudSettings, checked_address
-from firmware.cloud.values import UNAUTHENTICATED, plain, refusal_code
+from firmware.cloud.values import TOKEN_REFUSALS, plain, refusal_code
+from firmware.tls import checked_pins, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -127,17 +128,26 @@ class Session:
             vars(official)["requests"].close()
 
     def _loaded(self) -> ModuleType:
-        """Return the official client, loaded by the first call."""
+        """Return the official client, loaded by the first call that can.
+
+        Raises NetworkError when the authorities to trust cannot be read; they may be another time.
+        """
         with self._lock:
             if self._official is None:
-                self._official = _load_official(_Transport(self._settings))
+                try:
+                    transport = _Transport(self._settings)
+                except OSError as error:
+                    raise NetworkError(
+                        f"ca_file {self._settings.ca_file}: cannot be used: {error.strerror}"
+                    ) from None
+                self._official = _load_official(transport)
             return self._official
 
 
 def _refusal(data: object) -> CloudFaultError:
     code = refusal_code(data)
-    if code == UNAUTHENTICATED:
-        return AuthenticationError("the cloud's function does not take the token")
+    if code in TOKEN_REFUSALS:
+        return AuthenticationError(f"the cloud's function does not take the token: {code}")
     return ApplicationError(code)
 
 
@@ -165,13 +175,20 @@ class _Transport:
 
         import requests  # noqa: PLC0415
 
+        from firmware.cloud.adapter import TlsAdapter  # noqa: PLC0415
+
         self._timeouts_s = (settings.connect_timeout_ms / 1000, settings.read_timeout_ms / 1000)
         self._total_s = settings.call_deadline_ms / 1000
         self._upload_s = settings.upload_deadline_ms / 1000
         self._session = requests.Session()
         # No proxies, and no .netrc, whose entries would replace the token.
         self._session.trust_env = False
-        self._session.verify = settings.ca_file or True
+        if settings.url.lower().startswith("https:"):
+            context = client_context(settings.ca_file, checked_pins(settings.pins))
+            self._session.mount("https://", TlsAdapter(context))
+        else:
+            # A cloud on this machine, in the clear, keeps its files here too.
+            del self._session.adapters["https://"]
         # Nothing is compressed, so a small answer cannot turn into a large one.
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))

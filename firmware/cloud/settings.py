@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
 from firmware.cloud.errors import AddressError, SettingError
+from firmware.errors import PinError
 from firmware.setting import setting
+from firmware.tls import checked_pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +17,18 @@ class CloudSettings:
     """How the cloud is reached, and how patiently.
 
     Raises:
-        SettingError: A duration is not above 0, or a shortest one exceeds its longest.
+        SettingError: A duration is not above 0, a shortest one exceeds its longest, or something
+            that should be a pin is none.
     """
 
     url: str = setting("", "address of the Convex deployment; https, or http to this machine only")
     ca_file: str = setting(
         "", "file of certificate authorities to trust instead of the usual ones; empty: the usual"
+    )
+    pins: str = setting(
+        "",
+        "keys that the server may have, as sha256/<base64>, separated by spaces; empty: any. "
+        "The live query's process knows no pins: there a ca_file of one's own does the same",
     )
     connect_timeout_ms: int = setting(3_000, "longest wait for a connection", unit="ms")
     read_timeout_ms: int = setting(8_000, "longest silence in an answer", unit="ms")
@@ -39,17 +47,21 @@ class CloudSettings:
         3_600_000, "the same where the credentials were refused", unit="ms"
     )
     child_silence_ms_max: int = setting(
-        5_000, "silence after which the live query's process is replaced", unit="ms"
+        5_000, "silence after which the live queries' process is replaced", unit="ms"
     )
     heartbeat_ms: int = setting(1_000, "time between that process's signs of life", unit="ms")
     renewal_interval_ms: int = setting(
-        30_000, "time between proofs that the live query's connection still works", unit="ms"
+        30_000, "time between proofs that the live queries' connection still works", unit="ms"
     )
     poll_interval_ms: int = setting(
-        30_000, "time between questions while the live query does not work", unit="ms"
+        30_000, "time between questions while the live queries do not work", unit="ms"
     )
 
     def __post_init__(self) -> None:
+        try:
+            checked_pins(self.pins)
+        except PinError as error:
+            raise SettingError("pins", str(error)) from None
         for field in fields(self):
             if field.name.endswith("_ms") or "_ms_" in field.name:
                 duration_ms = getattr(self, field.name)

@@ -9,8 +9,11 @@ from firmware.cloud.errors import MalformedError
 CODE_CHARS_MAX: Final = 40
 """Longest code of a function's refusal that is passed on."""
 
-UNAUTHENTICATED: Final = "UNAUTHENTICATED"
-"""The code by which a function says that it does not take the token."""
+TOKEN_REFUSALS: Final = frozenset({"UNAUTHENTICATED", "DEVICE_NOT_FOUND"})
+"""The codes by which a function says that it does not take the token, or knows nobody of that name.
+
+The answer to both is to authenticate anew; that shows whether the device is unknown indeed.
+"""
 
 
 def plain(value: object) -> object:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firmware.cloud.configuration import ToyConfiguration
@@ -40,6 +41,10 @@ class ConfigurationVersions:
     Whatever comes into force goes to disk, on a thread of its own. If several do while the card is
     busy, the newest is written and the others are not.
 
+    Versions count per toy. What is posted is the cloud's version until the toy becomes another or
+    is erased; from then on it is raised above all that was posted before, so that nothing of the
+    toy before can outdate what comes.
+
     Args:
         on_configuration: Who takes up what comes into force, in this order.
     """
@@ -55,13 +60,15 @@ class ConfigurationVersions:
         self._post = post
         self._on_configuration = tuple(on_configuration)
         self._in_force: ToyConfiguration | None = None
+        self._base = 0  # what is posted is so much more than the cloud's version
         self._newest_version = -1
-        self._waiting: dict[int, _Received] = {}  # by version, oldest first
+        self._waiting: dict[int, _Received] = {}  # by version as posted, oldest first
+        self._sent: _Received | None = None
         self._malformed = 0
         self._cached_version = -1
-        self._unwritten: _Received | None = None
+        self._unwritten: Callable[[], None] | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._writer = Workers("the configuration cache", threads_max=1, waiting_max=0)
+        self._writer = Workers("the configuration cache", threads_max=1, waiting_max=1)
 
     @property
     def effects(self) -> Mapping[str, PerformEffect]:
@@ -78,6 +85,11 @@ class ConfigurationVersions:
         """The newest configuration that waits to come into force, if any."""
         newest = self._waiting.get(self._newest_version)
         return None if newest is None else newest.configuration
+
+    @property
+    def as_sent(self) -> dict[str, object] | None:
+        """The configuration that came into force last, as the cloud sent it; None without one."""
+        return None if self._sent is None else json.loads(self._sent.body)
 
     @property
     def malformed(self) -> int:
@@ -108,6 +120,27 @@ class ConfigurationVersions:
             return
         self._take(received)
 
+    def begin_anew(self, cache: ConfigurationCache) -> None:
+        """Forget every configuration, on disk too, and keep those to come in `cache`."""
+        self._base = self._newest_version + 1
+        self._newest_version = self._base - 1
+        self._waiting.clear()
+        self._in_force = self._sent = None
+        self._cached_version = -1
+        self._cache = cache
+        self._have_written(cache.remove)
+
+    async def erase(self) -> None:
+        """Forget every configuration; nothing of them is on disk on return.
+
+        Raises:
+            CacheError: They could not be removed.
+        """
+        self.begin_anew(self._cache)
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._cache.remove)
+
     async def close(self) -> None:
         """Finish the write that is under way, and what waits behind it."""
         if self._writing is not None:
@@ -116,7 +149,7 @@ class ConfigurationVersions:
 
     def _take(self, received: _Received) -> None:
         configuration = received.configuration
-        version = configuration.version
+        version = self._base + configuration.version
         if version <= self._newest_version:
             return
         self._newest_version = version
@@ -138,6 +171,7 @@ class ConfigurationVersions:
             return
         self._waiting = {v: r for v, r in self._waiting.items() if v > version}
         self._write(received)
+        self._sent = received
         self._put_in_force(received.configuration)
 
     def _tighten(self, *, version: int) -> None:
@@ -158,23 +192,24 @@ class ConfigurationVersions:
     def _write(self, received: _Received) -> None:
         if received.configuration.version > self._cached_version:
             self._cached_version = received.configuration.version
-            self._unwritten = received
-            if self._writing is None:
-                self._writing = asyncio.create_task(self._write_newest(), name="cache")
+            self._have_written(
+                partial(self._cache.store, received.body, received.configuration.version)
+            )
+
+    def _have_written(self, write: Callable[[], None]) -> None:
+        self._unwritten = write
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_newest(), name="cache")
 
     async def _write_newest(self) -> None:
         loop = asyncio.get_running_loop()
-        while (received := self._unwritten) is not None:
+        while (write := self._unwritten) is not None:
             self._unwritten = None
             try:
-                await loop.run_in_executor(self._writer, self._store, received)
+                await loop.run_in_executor(self._writer, write)
             except CacheError as error:
                 _log.warning("the configuration is not cached: %s", error)
         self._writing = None
-
-    def _store(self, received: _Received) -> None:
-        """Write it; on the writer's thread."""
-        self._cache.store(received.body, received.configuration.version)
 
 
 class _Received(NamedTuple):

@@ -23,14 +23,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from firmware.app import Toy
+from firmware.app import VAULT, Toy
 from firmware.cloud.errors import AddressError as CloudAddressError
 from firmware.commands import exits
 from firmware.errors import BoardError, SettingsError, StoreError
-from firmware.secret import read_secret
 from firmware.settings import Settings, describe, load
 from firmware.stream.errors import FaultError as StreamFaultError
-from hardware.errors import FaultError, HardwareError
+from hardware.errors import FaultError, HardwareError, VaultError
+from hardware.file_vault import FileVault
+from hardware.vault import Vault
 from states.machine import Step
 
 TAP_MS: Final = 120
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     show = _as_json if arguments.json else _as_text
     try:
         settings = _settings(arguments)
-        return asyncio.run(_run(settings, _secret(settings), show, deadline.start))
+        return asyncio.run(_run(settings, _vault(settings), show, deadline.start))
     except CloudAddressError as error:
         return exits.fail(exits.CONFIGURATION, f"cloud.{error}")
     except (SettingsError, BoardError, StreamFaultError) as error:
@@ -88,9 +89,10 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return replace(settings, device=device)
 
 
-def _secret(settings: Settings) -> Callable[[], str] | None:
-    """Return what gives the secret, or None for a toy that waits to be set up."""
+def _vault(settings: Settings) -> Vault | None:
+    """Return the vault, whose secret can be read, or None for a toy that waits to be set up."""
     identity = asdict(settings.identity)
+    del identity["guardian_key"]  # not every guardian has one
     if not any(identity.values()):
         return None
     for key, value in identity.items():
@@ -98,18 +100,22 @@ def _secret(settings: Settings) -> Callable[[], str] | None:
             raise SettingsError(
                 f"identity.{key} is empty while others are given: give all three or none"
             )
-    path = Path(settings.identity.secret_file)
-    read_secret(path)
-    return partial(read_secret, path)
+    keys = Path(settings.device.data_dir) / VAULT
+    vault = FileVault(Path(settings.identity.secret_file), keys)
+    try:
+        vault.secret()
+    except VaultError as error:
+        raise SettingsError(f"identity.secret_file {error}") from None
+    return vault
 
 
 async def _run(
     settings: Settings,
-    secret: Callable[[], str] | None,
+    vault: Vault | None,
     show: Callable[[Step], str],
     on_stopped: Callable[[], None],
 ) -> int:
-    toy = Toy(settings, secret)
+    toy = Toy(settings, vault)
     toy.loop.observers.append(partial(_print, toy, show))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

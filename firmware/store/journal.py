@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from firmware.errors import JournalFileError
+from firmware.store.files import sync_folder
 from states.derive import Situation
 from states.journal import Header, Recorder
 from states.machine import Step
@@ -89,6 +91,22 @@ class JournalFile:
         except OSError as error:
             self._give_up(error)
 
+    async def erase(self) -> None:
+        """Remove all that was recorded, and begin anew with the present situation.
+
+        Raises:
+            JournalFileError: Something of it is left.
+        """
+        try:
+            await asyncio.to_thread(self._remove_older)  # first, should the disk be full
+            if not self._is_closed:
+                self._begin()
+            await asyncio.to_thread(self._remove_older)
+        except OSError as error:
+            raise JournalFileError(
+                f"{self._path}: the journal cannot be erased: {error.strerror}"
+            ) from error
+
     def close(self) -> None:
         """Close the file; nothing is recorded from now on."""
         self._is_closed = True
@@ -133,6 +151,11 @@ class JournalFile:
             if older.exists():
                 older.replace(self._numbered(number + 1))
         self._path.replace(self._numbered(1))
+
+    def _remove_older(self) -> None:
+        for number in range(1, self._files_max + 1):
+            self._numbered(number).unlink(missing_ok=True)
+        sync_folder(self._path.parent)
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")

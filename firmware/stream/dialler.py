@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -13,8 +12,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from firmware.stream.errors import CredentialError
 from firmware.stream.paced import PacedConnection
 from firmware.stream.settings import checked_address, gateway_address
+from firmware.tls import checked_pins, client_context
 
 if TYPE_CHECKING:
+    import ssl
+
     from firmware.stream.settings import StreamSettings
 
 HEADER_CHARS_MAX: Final = 8_192
@@ -51,10 +53,9 @@ def checked_credential(value: str, name: str) -> str:
 class Dialler:
     """Opens connections to one gateway, for one device and toy.
 
-    TLS is as the context says. Without one it is at least 1.2, with the host's name checked against
-    the system's authorities (`SSL_CERT_FILE` names others). Proxies, redirects and compression are
-    not used: the token goes where the settings say and nowhere else, and nothing that comes in can
-    unfold.
+    TLS is as the context says. Without one it is that of `firmware.tls`, with the settings'
+    authorities and pins. Proxies, redirects and compression are not used: the token goes where the
+    settings say and nowhere else, and nothing that comes in can unfold.
 
     Args:
         settings: Where the gateway is, and how patiently it is dialled.
@@ -129,14 +130,9 @@ class Dialler:
             return {}
         if self._tls is None:
             # Reading the authorities takes a Pi most of a second: once, and off the loop.
-            self._tls = await asyncio.to_thread(_tls_context)
+            pins = checked_pins(self.settings.pins)
+            self._tls = await asyncio.to_thread(client_context, self.settings.ca_file, pins)
         return {"ssl": self._tls, "ssl_shutdown_timeout": CLOSING_S_MAX}
-
-
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 class _Connect(connect):

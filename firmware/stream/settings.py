@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
+from firmware.errors import PinError
 from firmware.setting import setting
 from firmware.stream.codec import MESSAGE_BYTES_MAX
 from firmware.stream.errors import AddressError, SettingError
+from firmware.tls import checked_pins
 
 DEFAULT_PATH: Final = "/audio-stream"
 """Where the stream is when the address names only a host."""
@@ -23,11 +25,17 @@ class StreamSettings:
     """How the gateway is reached, and how patiently.
 
     Raises:
-        SettingError: A number is below 1, a shortest wait exceeds its longest, or there is no such
-            dialect.
+        SettingError: A number is below 1, a shortest wait exceeds its longest, something that
+            should be a pin is none, or there is no such dialect.
     """
 
     url: str = setting("", "address of the gateway; wss, or ws to this machine only")
+    ca_file: str = setting(
+        "", "file of certificate authorities to trust instead of the usual ones; empty: the usual"
+    )
+    pins: str = setting(
+        "", "keys that the gateway may have, as sha256/<base64>, separated by spaces; empty: any"
+    )
     dialect: str = setting(
         "auto", "how it is spoken to: seed, gateway or binary; auto asks for binary, else seed"
     )
@@ -52,6 +60,10 @@ class StreamSettings:
     )
 
     def __post_init__(self) -> None:
+        try:
+            checked_pins(self.pins)
+        except PinError as error:
+            raise SettingError("pins", str(error)) from None
         for field in fields(self):
             value = getattr(self, field.name)
             if field.metadata["unit"] and value < 1:

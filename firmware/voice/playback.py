@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 READY_MS_MAX = 200
 """Decoded ahead of the speaker: as long as the loop may be busy before a gap is heard."""
 
-DECODED_FRAMES_MAX = 4
-"""Frames made ready in one turn of the loop: to resample one takes a desktop 1 ms."""
+DECODED_FRAMES_MAX = 2
+"""Frames made ready in one turn of the loop: to resample one takes a desktop 1 ms, and a Zero 2 W
+10 (estimated)."""
 
 CUES_MS_MAX = 2_000
 """Cues that wait to be played; one for which there is no room is left out."""
@@ -91,6 +92,7 @@ class Playback:
         self._settings = settings
         self._clock = clock
         self._post = post
+        self._volume_percent_max = settings.volume_percent_max
         self._volume = Volume(settings.volume_percent, settings.volume_percent_max)
         self._mode = "closed"
         self._turn = 0
@@ -164,6 +166,10 @@ class Playback:
     def reply_end(self, turn: int, connection: int) -> None:  # noqa: ARG002 - the turn is fence enough
         """Note that the reply to `turn` is complete."""
         self._end_reply(turn)
+
+    def set_volume(self, percent: int) -> None:
+        """Be that loud from the next frame on, 0-100, up to what the settings allow."""
+        self._volume = Volume(percent, self._volume_percent_max)
 
     def close(self) -> None:
         """Fall silent, forget everything, free the decoder. Nothing may follow."""

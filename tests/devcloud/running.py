@@ -90,13 +90,4 @@ class RunningCloud:
         """Undo what a test may have changed."""
         self.cloud.stream_options.set(asdict(StreamOptions()))
         self.cloud.late_audio.wanted = None
-        self.cloud.faults.set(
-            {
-                "cut_stream_after_chunks": None,
-                "cut_reply_after_packets": None,
-                "no_reply": False,
-                "reply_delay_ms": 0,
-                "refuse_auth": False,
-                "network": None,
-            }
-        )
+        self.cloud.faults.clear()

@@ -162,8 +162,6 @@ def test_latency_is_felt_by_those_it_is_meant_for(rule: Json, least_ms: int) -> 
             took_ms = (time.monotonic() - begun_s) * 1000
             assert took_ms >= least_ms
             assert scene.struck("latency") == (least_ms + 59) // 60
-            if not least_ms:
-                assert took_ms < 60
 
     run(scenario())
 

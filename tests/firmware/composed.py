@@ -11,6 +11,7 @@ from firmware.app import Toy
 from firmware.cloud.settings import CloudSettings
 from firmware.settings import DeviceSettings, IdentitySettings, Settings
 from firmware.stream.settings import StreamSettings
+from hardware.sim.vault import VirtualVault
 from simulator.watch import Watch, arrives_at
 from states.machine import Step
 
@@ -37,7 +38,7 @@ class Composed:
     """``async with Composed(folder) as toy``: started, watched, and closed at the end."""
 
     def __init__(self, data: Path, *, has_identity: bool = True) -> None:
-        self.toy = Toy(settings(data), (lambda: "secret") if has_identity else None)
+        self.toy = Toy(settings(data), VirtualVault("secret") if has_identity else None)
         self._watch = Watch()
         self.toy.loop.observers.append(self._watch)
 

@@ -25,6 +25,7 @@ from firmware.unbuilt import UNBUILT
 from hardware.button import Button
 from hardware.sim.board import SimBoard
 from hardware.sim.clock import run_virtual
+from hardware.sim.vault import VirtualVault
 from states import fingerprint
 from states.effects import EFFECTS
 from states.journal import read
@@ -41,7 +42,7 @@ def test_every_effect_of_the_vocabulary_is_performed_or_named_as_unbuilt(tmp_pat
     """What the table asks for is never dropped silently, and nothing built is called unbuilt."""
 
     async def main() -> None:
-        toy = Toy(settings(tmp_path), lambda: "secret")
+        toy = Toy(settings(tmp_path), VirtualVault("secret"))
         assert toy.loop.unperformed() == ()
         performers = {
             name: type(part).__name__
@@ -63,7 +64,7 @@ def test_without_identity_only_cloud_and_stream_are_missing(tmp_path: Path) -> N
     """And the machine does not ask for them: there is nobody to authenticate, and no turn."""
 
     async def main() -> None:
-        owned = Toy(settings(tmp_path), lambda: "secret")
+        owned = Toy(settings(tmp_path), VirtualVault("secret"))
         assert owned.cloud is not None
         assert owned.stream is not None
         theirs = {*owned.cloud.effects, *owned.stream.effects}
@@ -224,7 +225,7 @@ def test_an_address_that_cannot_be_used_leaves_the_disk_alone(
     async def main() -> None:
         given = {**vars(settings(tmp_path / "data")), **section}
         with pytest.raises(kind):
-            Toy(Settings(**given), lambda: "secret")
+            Toy(Settings(**given), VirtualVault("secret"))
 
     run_virtual(main())
     assert not (tmp_path / "data").exists()

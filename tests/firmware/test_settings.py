@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import tomllib
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -294,3 +295,11 @@ def test_no_key_holds_a_secret() -> None:
     keys = [key for section in asdict(Settings()).values() for key in section]
     assert [key for key in keys if "secret" in key or "token" in key] == ["secret_file"]
     assert all(is_dataclass(getattr(Settings(), section.name)) for section in fields(Settings))
+
+
+def test_a_guardians_key_is_checked_where_it_is_given() -> None:
+    """A toy with a key that cannot be one would never be released."""
+    key = base64.b64encode(bytes(32)).decode()
+    assert load(None, {"POMMAI_IDENTITY_GUARDIAN_KEY": key}).identity.guardian_key == key
+    with pytest.raises(SettingsError, match=r"POMMAI_IDENTITY_GUARDIAN_KEY: .* guardian_key: must"):
+        load(None, {"POMMAI_IDENTITY_GUARDIAN_KEY": "AAAA"})

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.unbuilt import UNBUILT, Unbuilt
+from firmware.unbuilt import KNOWN_MAX, UNBUILT, Unbuilt, Undelivered
 from states.effects import EFFECTS
-from tests.firmware.voice.rig import Posted
 
 
 @pytest.mark.parametrize("effect", sorted(UNBUILT))
@@ -15,23 +14,37 @@ def test_an_unbuilt_effect_says_what_it_means_for_a_person(
 ) -> None:
     """One line with the effect, what it was to be done with, and what happens instead."""
     fields = dict.fromkeys(EFFECTS[effect].fields, "x")
-    Unbuilt(Posted()).effects[effect](**fields)
+    Unbuilt(None).effects[effect](**fields)
     (record,) = caplog.records
     told = ", ".join(f"{field}=x" for field in fields)
     assert record.message == f"{effect}({told}): {UNBUILT[effect]}"
     assert record.levelname == "WARNING"
 
 
-def test_an_erase_that_cannot_be_done_is_reported_as_failed() -> None:
-    """The machine waits for an answer; of the others none is expected."""
-    posted = Posted()
-    performer = Unbuilt(posted)
-    for effect in UNBUILT:
-        performer.effects[effect](**dict.fromkeys(EFFECTS[effect].fields, "x"))
-    assert posted == [("erase_failed", {})]
+def test_a_command_that_cannot_be_carried_out_is_answered() -> None:
+    """As unsupported, so that the guardian does not wait for it; where nobody commanded, nobody."""
+    answers: list[tuple[object, ...]] = []
+    performer = Unbuilt(lambda *answer: answers.append(answer))
+    for effect in ("reboot", "update", "extend"):
+        performer.effects[effect](command=f"c-{effect}")
+    performer.effects["update"](command=None)
+    performer.effects["start_setup"]()
+    assert answers == [(f"c-{effect}", "unsupported") for effect in ("reboot", "update", "extend")]
 
 
-def test_what_an_unbuilt_effect_should_lead_to_is_told_in_its_place() -> None:
+def test_nothing_that_the_machine_waits_for_is_unbuilt() -> None:
     """Effects whose results the machine waits for are not silently swallowed here."""
-    waited_for = {name for name in UNBUILT if EFFECTS[name].results}
-    assert waited_for == {"erase"}
+    assert not [name for name in UNBUILT if EFFECTS[name].results]
+
+
+def test_what_is_not_sent_is_said_once_and_remembered_for_a_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """By its id; what it says is in no log."""
+    outlet = Undelivered()
+    for number in (*range(KNOWN_MAX), 0, KNOWN_MAX):
+        outlet.put("a:b", {"words": "canary"}, urgent=True, record_id=str(number))
+    assert not outlet.knows("0")
+    assert outlet.knows(str(KNOWN_MAX))
+    assert len(caplog.records) == KNOWN_MAX + 1
+    assert "canary" not in caplog.text

@@ -199,6 +199,11 @@ BROKEN: Final[dict[str, tuple[str, str, Story]]] = {
         "unlock unlocks",
         lambda: unlocked(step_of(Toy.locked(), "unlock", command=None, via="stream")),
     ),
+    "a release without the guardian's signature": (
+        "locked-until-released",
+        "unlock unlocks",
+        lambda: unlocked(step_of(Toy.locked(), "unlock", command=None, via="unverified")),
+    ),
     "a release of another lock": (
         "locked-until-released",
         "unlock unlocks",

@@ -265,6 +265,14 @@ def test_the_stream_releases_nothing(leaf: str) -> None:
     toy.does_not("clear_lock", "acknowledge")
 
 
+@pytest.mark.parametrize("leaf", LOCKED)
+def test_a_release_without_the_guardians_signature_releases_nothing(leaf: str) -> None:
+    """Signed with the guardian's key where one was enrolled."""
+    toy = at(leaf)
+    toy.happens("unlock", command="row", lock_id=toy.lock_id, via="unverified").is_in(leaf)
+    toy.acknowledges("refused").does_not("clear_lock")
+
+
 def test_a_release_of_no_lock_is_refused() -> None:
     """Commands in order, once: a release that comes too late is told so, and ends nothing."""
     for leaf in FREE:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -44,13 +46,14 @@ class Rig(NamedTuple):
         self.authentication.effects["authenticate"]()
 
 
-def on_virtual_time(
+def on_virtual_time(  # noqa: PLR0913 - what the rig is made of
     test: Callable[[Rig], Awaitable[None]],
     *outcomes: object,
     takes_ms: int = 0,
     identity: Identity = IDENTITY,
     chance: Fixed | None = None,
     reacts: bool = True,
+    clock_is_set: Callable[[], Awaitable[object]] | None = None,
     **changes: Any,  # noqa: ANN401 - any setting
 ) -> None:
     """Run a test on virtual time; with a table that reacts unless told otherwise."""
@@ -68,6 +71,7 @@ def on_virtual_time(
             post=table.post,
             random=chance or Fixed(),
             on_tokens=[taken_up.append],
+            clock_is_set=clock_is_set,
         )
         if reacts:
             table.connect(authentication.effects)
@@ -271,6 +275,66 @@ def test_tokens_that_the_cloud_no_longer_takes_are_lost() -> None:
     on_virtual_time(test, GRANT, chance=Fixed(0.5))
 
 
+def test_tokens_that_the_gateway_does_not_take_are_replaced_after_a_while() -> None:
+    """The stream says that they are lost; longer each time, unless they were good in between."""
+
+    async def test(rig: Rig) -> None:
+        rig.authenticate()
+        await rig.table.until("tokens_granted")
+        for count in range(1, 4):
+            rig.table.post("tokens_lost")
+            await rig.table.until("tokens_granted", count=count + 1)
+        assert rig.table.times_ms("tokens_granted") == [0, 1_000, 3_000, 7_000]
+        await asyncio.sleep(61)
+        rig.table.post("tokens_lost")
+        await rig.table.until("tokens_granted", count=5)
+        assert rig.table.times_ms("tokens_granted")[4] == 7_000 + 61_000 + 1_000
+
+    on_virtual_time(test, GRANT)
+
+
+@pytest.mark.parametrize("loss", ["the gateway", "the cloud", "a failed call"])
+def test_a_thousand_toys_do_not_come_back_in_step(loss: str) -> None:
+    """Whoever takes the tokens of all of them back at once: no tenth of a second sees many."""
+
+    async def main() -> None:
+        clock = Clock()
+        outcomes = [NetworkError("down")] if loss == "a failed call" else [GRANT]
+        calls = ScriptedCalls(clock, *outcomes)
+        toys: list[tuple[Authentication, Table]] = []
+        for seed in range(1_000):
+            table = Table(clock)
+            authentication = Authentication(
+                settings(),
+                IDENTITY,
+                calls,
+                clock=clock,
+                post=table.post,
+                random=Random(seed),  # noqa: S311 - jitter
+                on_tokens=[],
+            )
+            table.connect(authentication.effects)
+            toys.append((authentication, table))
+            authentication.effects["authenticate"]()
+        await asyncio.sleep(0.001 if loss == "a failed call" else 120)
+        began = len(calls.calls)
+        assert began >= 1_000
+        for authentication, table in toys:
+            if loss == "the gateway":
+                table.post("tokens_lost")
+            elif authentication.tokens is not None:
+                authentication.reject(authentication.tokens)
+        lost_ms = clock.monotonic_ms()
+        await asyncio.sleep(1.1)
+        tenths = [(call.at_ms - lost_ms) // 100 for call in calls.calls[began:]]
+        assert len(tenths) >= 900
+        assert max(tenths.count(tenth) for tenth in set(tenths)) <= 150
+        for authentication, _ in toys:
+            await authentication.close()
+
+    run_virtual(main())
+
+
 def test_a_rejection_of_older_tokens_is_ignored() -> None:
     """It arrived late; nothing is wrong with the present ones."""
 
@@ -323,6 +387,89 @@ def test_a_secret_that_cannot_be_had_is_a_failure_and_nothing_of_it_is_kept(
     on_virtual_time(test, GRANT, identity=Identity("dev-sim-1", "toy-sim-1", vault), reacts=False)
     assert "the device's secret cannot be read" in caplog.text
     assert SECRET not in caplog.text
+
+
+def test_revoked_credentials_are_survived() -> None:
+    """Refused for days, it comes back by itself as soon as the cloud takes them again."""
+    refused = ApplicationError("DEVICE_NOT_FOUND")
+
+    async def test(rig: Rig) -> None:
+        rig.authenticate()
+        await rig.table.until("tokens_granted")
+        rig.authentication.reject(rig.taken_up[0])
+        assert rig.authentication.tokens is None
+        await rig.table.until("tokens_granted", count=2)
+        assert rig.table.named("auth_failed") == [{"refused": True}] * 40
+        assert rig.table.times_ms("tokens_granted")[1] > 24 * HOUR_MS
+        assert rig.authentication.tokens is rig.taken_up[1]
+        await rig.table.until("auth_due", count=42)
+        assert rig.calls.at_once_max == 1
+
+    on_virtual_time(test, GRANT, *[refused] * 40, GRANT)
+
+
+def test_the_clock_is_waited_for_once_before_the_first_call() -> None:
+    """A certificate cannot be judged before; later it is nobody's business."""
+    waits: list[float] = []
+
+    async def clock_is_set() -> None:
+        waits.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(7)
+
+    async def test(rig: Rig) -> None:
+        rig.authenticate()
+        rig.authenticate()
+        await rig.table.until("tokens_granted", count=3)
+        assert len(waits) == 1
+        assert rig.calls.calls[0].at_ms == 7_000
+        assert rig.table.times_ms("auth_due")[0] == 7_000 + HOUR_MS * 8 // 10
+
+    on_virtual_time(test, GRANT, clock_is_set=clock_is_set)
+
+
+def test_a_clock_that_is_waited_for_does_not_hold_up_the_end() -> None:
+    """Closing is possible at any moment."""
+
+    async def test(rig: Rig) -> None:
+        rig.authenticate()
+        await asyncio.sleep(1)
+        await rig.authentication.close()
+        assert rig.calls.calls == []
+        assert rig.table.posted == []
+
+    on_virtual_time(test, GRANT, clock_is_set=asyncio.Event().wait)
+
+
+def test_a_clock_that_fails_is_a_failure_like_any_other() -> None:
+    """It is waited for again, and the toy goes on trying."""
+    failures = [OSError("odd"), OSError("odd")]
+
+    async def clock_is_set() -> None:
+        if failures:
+            raise failures.pop()
+
+    async def test(rig: Rig) -> None:
+        rig.authenticate()
+        await rig.table.until("tokens_granted")
+        assert rig.table.named("auth_failed") == [{"refused": False}] * 2
+        assert len(rig.calls.calls) == 1
+
+    on_virtual_time(test, GRANT, clock_is_set=clock_is_set)
+
+
+def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten years forth and back: tokens live by the monotonic clock."""
+    jumps = itertools.cycle([315_000_000.0, -315_000_000.0])
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() + next(jumps))
+
+    async def test(rig: Rig) -> None:
+        rig.authenticate()
+        await rig.table.until("tokens_granted", count=3)
+        assert rig.table.times_ms("auth_due") == [HOUR_MS * 8 // 10, 2 * HOUR_MS * 8 // 10]
+        assert rig.table.named("tokens_lost") == []
+
+    on_virtual_time(test, GRANT)
 
 
 def test_the_secret_is_asked_for_each_time() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from convex import ConvexInt64
 
-from firmware.cloud.child import EXIT_ORPHAN, Watch, message_of
+from firmware.cloud.child import DEPTH_MAX, EXIT_ORPHAN, PARTS_MAX, Watch, message_of
 from firmware.cloud.lines import LINE_BYTES_MAX, Job
 from hardware.sim.clock import run_virtual
 from tests.firmware.cloud.examples import CONVEX_TOKEN, SECRET
@@ -29,17 +29,33 @@ LIMIT_S = 10
 CHILD = [sys.executable, "-m", "firmware.cloud.child"]
 
 
-def job(parent: int = 1) -> Job:
-    """Return a job with the settings as delivered."""
+CONFIGURATION = "toys:getConfiguration"
+COMMANDS = "devices:commands"
+QUERIES = {
+    CONFIGURATION: {"deviceId": "dev-sim-1", "toyId": "toy-sim-1"},
+    COMMANDS: {"deviceId": "dev-sim-1"},
+}
+
+
+def job(*functions: str, parent: int = 1) -> Job:
+    """Return a job with the settings as delivered: one query, unless several are named."""
+    queries = {function: QUERIES[function] for function in functions or [CONFIGURATION]}
     return Job(
         parent=parent,
         url="http://127.0.0.1:9",
         token=CONVEX_TOKEN,
-        function="toys:getConfiguration",
-        arguments={"deviceId": "dev-sim-1", "toyId": "toy-sim-1"},
+        queries=queries,
         heartbeat_ms=1_000,
         renewal_interval_ms=30_000,
     )
+
+
+def nested(depth: int) -> list[Any]:
+    """Return lists within lists."""
+    value: list[Any] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
 
 
 class ScriptedClient:
@@ -52,7 +68,7 @@ class ScriptedClient:
 
     def subscribe(self, name: str, args: dict[str, str]) -> ScriptedSubscription:
         """Open a subscription, numbered from 1."""
-        assert (name, args) == (job().function, job().arguments)
+        assert args == QUERIES[name]
         self.asked += 1
         self.open.append(self.asked)
         return ScriptedSubscription(self, self.asked)
@@ -65,7 +81,11 @@ class ScriptedClient:
 
     def answer(self, value: object, *, to: int | None = None) -> None:
         """Answer a subscription; the present one, if none is named."""
-        self._answers.put_nowait({self.asked if to is None else to: value})
+        self.answer_all({self.asked if to is None else to: value})
+
+    def answer_all(self, values: dict[int, object]) -> None:
+        """Answer several subscriptions in one."""
+        self._answers.put_nowait(values)
 
 
 class ScriptedSubscription:
@@ -80,7 +100,9 @@ class ScriptedSubscription:
         self._client.open.remove(self.id)
 
 
-def watched(test: Callable[[ScriptedClient, Callable[[], list[Any]]], Awaitable[None]]) -> None:
+def watched(
+    test: Callable[[ScriptedClient, Callable[[], list[Any]]], Awaitable[None]], *functions: str
+) -> None:
     """Run a test on virtual time with a client and a way to read what was told since."""
 
     async def main() -> None:
@@ -93,7 +115,7 @@ def watched(test: Callable[[ScriptedClient, Callable[[], list[Any]]], Awaitable[
             out.truncate()
             return [json.loads(line) for line in lines]
 
-        watch = asyncio.create_task(Watch(cast("ConvexClient", client), job(), out).run())
+        watch = asyncio.create_task(Watch(cast("ConvexClient", client), job(*functions), out).run())
         await asyncio.sleep(0.1)
         await test(client, told)
         watch.cancel()
@@ -110,7 +132,7 @@ def test_while_an_answer_is_owed_there_is_no_beat() -> None:
         assert told() == []
         client.answer({"version": 1.0})
         await asyncio.sleep(3)
-        assert told() == [{"value": {"version": 1.0}}, *[{"beat": True}] * 3]
+        assert told() == [{"of": CONFIGURATION, "value": {"version": 1.0}}, *[{"beat": True}] * 3]
 
     watched(test)
 
@@ -148,6 +170,43 @@ def test_a_late_answer_to_the_subscription_before_proves_nothing() -> None:
     watched(test)
 
 
+def test_several_queries_are_asked_and_renewed_together() -> None:
+    """Beats wait for the answers to all of them; each answer says whose it is."""
+
+    async def test(client: ScriptedClient, told: Callable[[], list[Any]]) -> None:
+        client.answer([], to=2)
+        await asyncio.sleep(3)
+        assert told() == [{"of": COMMANDS, "value": []}]
+        client.answer_all({1: {"version": 1.0}, 2: []})
+        await asyncio.sleep(1)
+        assert told() == [{"of": CONFIGURATION, "value": {"version": 1.0}}, {"beat": True}]
+        await asyncio.sleep(27)
+        told()
+        assert client.open == [3, 4]
+        await asyncio.sleep(5)
+        assert told() == []
+
+    watched(test, CONFIGURATION, COMMANDS)
+
+
+def test_a_query_that_fails_keeps_no_other_from_being_heard() -> None:
+    """A locked toy that its cloud has forgotten must still hear its release."""
+
+    async def test(client: ScriptedClient, told: Callable[[], list[Any]]) -> None:
+        gone = ("Uncaught …", {"code": "TOY_NOT_FOUND"})
+        client.answer_all({1: gone, 2: []})
+        client.answer_all({1: gone, 2: [{"commandId": "c1"}]})
+        await asyncio.sleep(1.5)
+        assert told() == [
+            {"of": CONFIGURATION, "failed": "TOY_NOT_FOUND"},
+            {"of": COMMANDS, "value": []},
+            {"of": COMMANDS, "value": [{"commandId": "c1"}]},
+            {"beat": True},
+        ]
+
+    watched(test, CONFIGURATION, COMMANDS)
+
+
 def test_a_value_is_told_once() -> None:
     """Repetitions are not; the same value after another one is."""
 
@@ -172,13 +231,18 @@ def test_a_value_is_told_once() -> None:
         (None, {"failed": ""}),
         ({"a": b"x"}, {"failed": "UNREADABLE"}),
         ({"a": "x" * LINE_BYTES_MAX}, {"failed": "UNREADABLE"}),
+        ([[]] * PARTS_MAX, {"failed": "UNREADABLE"}),
+        ([[]] * (PARTS_MAX - 1), {"value": [[]] * (PARTS_MAX - 1)}),
+        (nested(DEPTH_MAX + 1), {"failed": "UNREADABLE"}),
+        (nested(100_000), {"failed": "UNREADABLE"}),
+        (nested(DEPTH_MAX), {"value": nested(DEPTH_MAX)}),
         ({"a": "\ud800"}, {"value": {"a": "\ud800"}}),
     ],
 )
-def test_an_answer_becomes_a_line(answer: object, message: object) -> None:
+def test_an_answer_becomes_a_line(answer: object, message: dict[str, object]) -> None:
     """A value, or the code of a failure; never a failure's text."""
-    text = message_of(answer)
-    assert json.loads(text) == message
+    text = message_of(CONFIGURATION, answer)
+    assert json.loads(text) == {"of": CONFIGURATION} | message
     assert text.count(b"\n") == 1
     assert len(text) <= LINE_BYTES_MAX
 
@@ -228,7 +292,7 @@ def test_the_process_dies_with_its_parent() -> None:
     program = (
         "import os, subprocess, sys\n"
         "from firmware.cloud.lines import Job\n"
-        "job = Job(os.getpid(), 'http://127.0.0.1:9', 'token', 'a:b', {}, 1000, 1000)\n"
+        "job = Job(os.getpid(), 'http://127.0.0.1:9', 'token', {'a:b': {}}, 1000, 1000)\n"
         "child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
         "child.stdin.write(job.line())\n"
         "child.stdin.close()\n"

@@ -14,13 +14,16 @@ import pytest
 
 from devcloud.server import DevelopmentCloud
 from devcloud.settings import Settings
-from firmware.cloud.cloud import Cloud
+from firmware.cloud.cloud import TOY_FILE, Cloud
 from firmware.cloud.credentials import Identity
 from firmware.cloud.errors import AddressError
+from firmware.cloud.toy_choice import ToyChoice
+from firmware.store.note import Note
 from hardware.clock import Clock
 from states.effects import EFFECTS
 from tests.firmware.cloud.certificates import Authority
 from tests.firmware.cloud.examples import IDENTITY, SECRET, settings, tokens
+from tests.firmware.cloud.outlet import Kept
 from tests.firmware.cloud.relay import Relay
 from tests.firmware.cloud.scripted import Table
 
@@ -52,13 +55,20 @@ class Toy:
         self.table = Table(clock)
         self.tokens: list[Tokens] = []
         self.configurations: list[ToyConfiguration] = []
+        self.outlet = Kept()
+        self.volumes: list[int] = []
+        self.toys: list[str] = []
         self._news = asyncio.Event()
         self.cloud = Cloud(
             cloud_settings,
             identity,
-            folder / "configuration.json",
+            folder,
+            toy=ToyChoice(Note(folder / TOY_FILE), identity.toy_id),
             clock=clock,
             post=self.table.post,
+            outlet=self.outlet,
+            set_volume=self.volumes.append,
+            on_toy=[self.toys.append],
             random=Random(1),  # noqa: S311 - jitter
             on_tokens=[self.tokens.append],
             on_configuration=[self._take_configuration],
@@ -132,7 +142,8 @@ def test_its_effects_are_in_the_vocabulary(tmp_path: Path) -> None:
     async def test() -> None:
         async with toy_of(settings(), tmp_path) as toy:
             assert set(toy.cloud.effects) == {
-                "authenticate", "back_off", "apply_configuration", "tighten",
+                "authenticate", "back_off", "apply_configuration", "tighten", "acknowledge",
+                "set_volume", "switch_toy", "erase", "export",
             }  # fmt: skip
             assert set(toy.cloud.effects) <= set(EFFECTS)
 
@@ -327,17 +338,19 @@ def test_a_toy_that_the_cloud_does_not_know_gets_no_configuration(
     assert "the cloud refuses the configuration: TOY_NOT_FOUND" in caplog.text
 
 
-def test_tokens_that_a_function_does_not_take_are_lost(tmp_path: Path) -> None:
-    """The live query says UNAUTHENTICATED: the tokens that are held go."""
+@pytest.mark.parametrize("code", ["UNAUTHENTICATED", "DEVICE_NOT_FOUND"])
+def test_tokens_that_a_function_does_not_take_are_lost(tmp_path: Path, code: str) -> None:
+    """The live query says so: the tokens that are held go."""
 
     async def test() -> None:
         async with toy_of(settings(**QUICK), tmp_path) as toy:
             toy.table.connect({})
             toy.cloud._authentication._grant(tokens(), asked_ms=Clock().monotonic_ms())
-            toy.cloud._live._on_failed("UNAUTHENTICATED")
-            assert toy.cloud.tokens is None
+            for query in toy.cloud._live.queries:
+                query.on_failed(code)
+                assert toy.cloud.tokens is None
             await toy.table.until("tokens_lost")
-            toy.cloud._live._on_failed("UNAUTHENTICATED")
+            assert len(toy.table.named("tokens_lost")) == 1
 
     run(test)
 
@@ -350,7 +363,10 @@ def test_all_of_it_works_over_tls_with_an_authority_of_ones_own(tmp_path: Path) 
         async with (
             development_cloud() as cloud,
             Relay(port_of(cloud), authority.server_context()) as relay,
-            toy_of(settings(relay.url, ca_file=str(authority.path)), tmp_path) as toy,
+            toy_of(
+                settings(relay.url, ca_file=str(authority.path), pins=authority.server.pin),
+                tmp_path,
+            ) as toy,
         ):
             toy.authenticate()
             await toy.until_volume(80)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from firmware.cloud.credentials import LIFETIME_S_MAX, LIFETIME_S_MIN, TOKEN_CHARS_MAX, Tokens
 from firmware.cloud.errors import MalformedError
+from firmware.stream.dialler import checked_credential
 from tests.firmware.cloud.examples import CANARIES, CONVEX_TOKEN, GRANT, IDENTITY, WEBSOCKET_TOKEN
 
 
@@ -90,6 +91,12 @@ def test_tokens_and_secret_are_in_no_representation() -> None:
     tokens = Tokens.parse(GRANT)
     shown = f"{tokens} {tokens!r} {[tokens]} {IDENTITY} {IDENTITY!r}"
     assert not [canary for canary in CANARIES if canary in shown]
+
+
+def test_whatever_token_is_granted_the_stream_can_send() -> None:
+    """A grant that is taken up is taken up by all."""
+    longest = Tokens.parse({**GRANT, "websocketToken": "a" * (TOKEN_CHARS_MAX - 1) + "="})
+    assert checked_credential(longest.websocket, "token") == longest.websocket
 
 
 def test_two_grants_are_never_the_same() -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from firmware.cloud.lines import LINE_BYTES_MAX
-from firmware.cloud.live import STRAY_LINES_MAX, LiveQuery, Query
+from firmware.cloud.live import STRAY_LINES_MAX, LiveQueries
+from firmware.cloud.query import Query
 from hardware.clock import Clock
 from tests.firmware.cloud.examples import CANARIES, CONVEX_TOKEN, SECRET, settings
 from tests.firmware.cloud.scripted import Fixed
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 LIMIT_S: Final = 10
+FUNCTION: Final = "toys:getConfiguration"
 
 # What every child of these tests begins with: it reads its job and can talk.
 PREAMBLE: Final = """
 import json, os, sys, threading
 job = json.loads(sys.stdin.readline())
 def say(**message):
+    if "ready" not in message and "beat" not in message:
+        message.setdefault("of", "toys:getConfiguration")
     print(json.dumps(message), flush=True)
 def stay():
     threading.Event().wait()
@@ -42,16 +46,18 @@ class Rig:
         self.chance = Fixed(0.0)
         self._news = asyncio.Event()
         command = [sys.executable, "-S", "-c", PREAMBLE + program]
-        self.query = LiveQuery(
+        self.query = LiveQueries(
             settings(**changes),
             "https://toy.example",
-            Query("toys:getConfiguration", {"toyId": "toy-sim-1"}),
+            [self.asking(FUNCTION, toyId="toy-sim-1")],
             clock=Clock(),
             random=self.chance,
-            on_value=self._value,
-            on_failed=self._failed,
             command=command,
         )
+
+    def asking(self, function: str, **arguments: str) -> Query:
+        """Return a query whose answers are remembered here."""
+        return Query(function, arguments, self._value, self._failed)
 
     def _value(self, value: object) -> None:
         self.values.append(value)
@@ -132,8 +138,7 @@ stay()
         "parent": os.getpid(),
         "url": "https://toy.example",
         "token": CONVEX_TOKEN,
-        "function": "toys:getConfiguration",
-        "arguments": {"toyId": "toy-sim-1"},
+        "queries": {FUNCTION: {"toyId": "toy-sim-1"}},
         "heartbeat_ms": 1_000,
         "renewal_interval_ms": 30_000,
     }
@@ -175,9 +180,9 @@ stay()
     with caplog.at_level(logging.INFO):
         lived(once, test, child_silence_ms_max=300, heartbeat_ms=100)
     lost, back = (record.message for record in caplog.records)
-    assert lost.startswith("the live query is lost: ")
+    assert lost.startswith("the live queries are lost: ")
     assert reason in lost
-    assert back == "the live query is back"
+    assert back == "the live queries are back"
 
 
 def test_a_child_that_gives_signs_of_life_stays() -> None:
@@ -204,7 +209,9 @@ def test_lines_that_mean_nothing_are_passed_over() -> None:
     """What a function logs on the server is no reason to start anew; a long line is not kept."""
     program = f"""
 for text in ("[LOG] 'hello'", "", "{{", "[]", "null", "7", '{{"beat": false}}', "[" * 100_000,
-             '{{"failed": 7}}', '{{"other": 1}}', "9" * 5000, "x" * {LINE_BYTES_MAX + 1}):
+             '{{"failed": 7}}', '{{"other": 1}}', '{{"of": "a:b", "value": 1}}', '{{"value": 1}}',
+             '{{"of": 7, "value": 1}}', '{{"of": [], "failed": ""}}',
+             "9" * 5000, "x" * {LINE_BYTES_MAX + 1}):
     print(text)
 sys.stdout.buffer.write(b"\\xff\\xfe\\n")
 say(value="at last")
@@ -264,6 +271,71 @@ stay()
         assert rig.chance.asked == []
 
     lived(program, test)
+
+
+def test_several_queries_are_each_given_their_own() -> None:
+    """By the function that a line names."""
+    program = """
+say(of="a:b", value=1)
+say(of="c:d", failed="GONE")
+say(of="a:b", value=2)
+stay()
+"""
+
+    async def test(rig: Rig) -> None:
+        others: list[object] = []
+        other = Query("c:d", {}, others.append, others.append)
+        rig.query.ask([rig.asking("a:b"), other])
+        rig.query.use("token")
+        await rig.until(lambda: len(rig.values) == 2)
+        assert rig.values == [1, 2]
+        assert others == ["GONE"]
+
+    lived(program, test)
+
+
+def test_other_questions_mean_a_new_child() -> None:
+    """And nothing that the old one still said is heard: it was about another toy."""
+    program = """
+for of, arguments in job["queries"].items():
+    say(of=of, value=[arguments, os.getpid()])
+stay()
+"""
+
+    async def test(rig: Rig) -> None:
+        rig.query.use("token")
+        await rig.until(lambda: len(rig.values) == 1)
+        rig.query.ask([rig.asking(FUNCTION, toyId="toy-2"), rig.asking("a:b")])
+        assert [query.function for query in rig.query.queries] == [FUNCTION, "a:b"]
+        await rig.until(lambda: len(rig.values) == 3)
+        asked = [arguments for arguments, _ in rig.values]
+        assert asked == [{"toyId": "toy-sim-1"}, {"toyId": "toy-2"}, {}]
+        assert not exists(rig.values[0][1])
+        assert not rig.query.lost.is_set()
+
+    lived(program, test)
+
+
+def test_they_are_lost_until_each_has_an_answer(tmp_path: Path) -> None:
+    """A child that answers one of two and then falls silent has not brought them back."""
+    program = f"""
+say(of="a:b", value=os.getpid())
+if os.path.exists({str(tmp_path / "second")!r}):
+    say(of="c:d", value="at last")
+stay()
+"""
+
+    async def test(rig: Rig) -> None:
+        rig.query.ask([rig.asking("a:b"), rig.asking("c:d")])
+        rig.query.use("token")
+        await rig.query.lost.wait()
+        await rig.until(lambda: len(rig.values) == 2)
+        assert rig.query.lost.is_set()
+        (tmp_path / "second").touch()
+        await rig.until(lambda: rig.values[-1] == "at last")
+        assert not rig.query.lost.is_set()
+
+    lived(program, test, child_silence_ms_max=300, heartbeat_ms=100)
 
 
 def test_a_new_token_ends_the_wait_for_the_next_child() -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from firmware.cloud.errors import AuthenticationError, NetworkError, ServerError
-from firmware.cloud.live import Query
+from firmware.cloud.errors import (
+    ApplicationError,
+    AuthenticationError,
+    NetworkError,
+    ServerError,
+)
 from firmware.cloud.polling import Polling
+from firmware.cloud.query import Query
 from hardware.clock import Clock
 from hardware.sim.clock import run_virtual
 from tests.firmware.cloud.examples import CONVEX_TOKEN, settings, tokens
@@ -24,7 +30,8 @@ if TYPE_CHECKING:
 ARGUMENTS = {"deviceId": "dev-sim-1", "toyId": "toy-sim-1"}
 
 
-class Rig(NamedTuple):
+@dataclass
+class Rig:
     """Polling with its neighbours."""
 
     lost: asyncio.Event
@@ -32,6 +39,17 @@ class Rig(NamedTuple):
     values: list[object]
     held: list[Tokens]
     rejected: list[Tokens]
+    queries: list[Query]
+    polling: Polling = field(init=False)
+
+    def asking(self, function: str, **arguments: str) -> Query:
+        """Return a query whose answers are remembered here."""
+        return Query(
+            function,
+            arguments,
+            self.values.append,
+            lambda code: self.values.append(f"failed {code}"),
+        )
 
     def times_s(self) -> list[float]:
         """Return when it asked."""
@@ -44,15 +62,15 @@ def on_virtual_time(
     """Run a test with tokens at hand, from a start at which the live query works."""
 
     async def main() -> None:
-        rig = Rig(asyncio.Event(), ScriptedCalls(Clock(), *outcomes), [], [tokens()], [])
-        polling = Polling(
+        rig = Rig(asyncio.Event(), ScriptedCalls(Clock(), *outcomes), [], [tokens()], [], [])
+        rig.queries.append(rig.asking("toys:getConfiguration", **ARGUMENTS))
+        polling = rig.polling = Polling(
             settings(),
             rig.calls,
-            Query("toys:getConfiguration", ARGUMENTS),
+            queries=lambda: tuple(rig.queries),
             lost=rig.lost,
             random=Fixed(share),
             tokens=lambda: rig.held[-1] if rig.held else None,
-            on_value=rig.values.append,
             on_rejected=rig.rejected.append,
         )
         polling.start()
@@ -144,7 +162,53 @@ def test_what_fails_is_logged_when_it_changes(caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.INFO):
         on_virtual_time(test, *[NetworkError("down")] * 5, *[ServerError(500)] * 5, {})
     assert [record.message for record in caplog.records] == [
-        "polling failed: down",
-        "polling failed: the cloud answered with HTTP status 500",
-        "polling works",
+        "polling toys:getConfiguration failed: down",
+        "polling toys:getConfiguration failed: the cloud answered with HTTP status 500",
+        "polling toys:getConfiguration works",
     ]
+
+
+def test_a_query_that_fails_keeps_no_other_from_being_asked() -> None:
+    """Its failure is told, and the other's value too."""
+
+    async def test(rig: Rig) -> None:
+        rig.queries.append(rig.asking("devices:commands", deviceId="dev-sim-1"))
+        rig.lost.set()
+        await asyncio.sleep(1)
+        assert rig.values == ["failed TOY_NOT_FOUND", []]
+        assert rig.rejected == []
+
+    on_virtual_time(test, ApplicationError("TOY_NOT_FOUND"), [])
+
+
+def test_an_answer_to_what_is_no_longer_asked_is_dropped() -> None:
+    """The toy became another one while the cloud thought."""
+
+    async def test(rig: Rig) -> None:
+        rig.calls._takes_ms = 1_000
+        rig.lost.set()
+        await asyncio.sleep(1)
+        rig.queries[:] = [rig.asking("toys:getConfiguration", toyId="toy-2")]
+        await asyncio.sleep(29.9)
+        assert rig.values == []
+        await asyncio.sleep(10)
+        assert rig.values == [{"version": 1}]
+
+    on_virtual_time(test, {"version": 1})
+
+
+def test_a_hint_makes_it_ask_soon() -> None:
+    """But not more often than every two seconds, and not while the live queries work."""
+
+    async def test(rig: Rig) -> None:
+        rig.polling.hint()
+        await asyncio.sleep(10)
+        rig.lost.set()
+        await asyncio.sleep(5)
+        for _ in range(100):
+            rig.polling.hint()
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(40)
+        assert rig.times_s() == [10.5, 15, 17, 19, 21, 23, 25, 55]
+
+    on_virtual_time(test, {})

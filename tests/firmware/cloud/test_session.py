@@ -113,14 +113,15 @@ def test_integers_come_plain_in_either_of_their_forms() -> None:
     ("reply", "error", "text"),
     [
         (standin.refusal({"code": "BAD_SECRET"}), ApplicationError, "refused: BAD_SECRET"),
-        (standin.refusal("DEVICE_NOT_FOUND"), ApplicationError, "refused: DEVICE_NOT_FOUND"),
+        (standin.refusal("TOY_NOT_FOUND"), ApplicationError, "refused: TOY_NOT_FOUND"),
         (standin.refusal({"why": "because"}), ApplicationError, "it gave no code"),
         (
             standin.body(b'{"status":"error","errorMessage":"Server Error"}'),
             ApplicationError,
             "it gave no code",
         ),
-        (standin.refusal({"code": "UNAUTHENTICATED"}), AuthenticationError, "function"),
+        (standin.refusal({"code": "UNAUTHENTICATED"}), AuthenticationError, "UNAUTHENTICATED"),
+        (standin.refusal("DEVICE_NOT_FOUND"), AuthenticationError, "token: DEVICE_NOT_FOUND"),
         (standin.body(b"{}", "401 Unauthorized"), AuthenticationError, "HTTP status 401"),
         (standin.body(b"", "403 Forbidden"), AuthenticationError, "HTTP status 403"),
         (standin.body(b"{}", "500 Internal Server Error"), ServerError, "HTTP status 500"),

@@ -9,6 +9,7 @@ import pytest
 
 from firmware.cloud.cache import ConfigurationCache
 from firmware.cloud.configuration import ToyConfiguration
+from firmware.cloud.errors import CacheError
 from firmware.cloud.versions import BODY_BYTES_MAX, WAITING_MAX, ConfigurationVersions
 from hardware.clock import Clock
 from hardware.sim.clock import run_virtual
@@ -66,9 +67,9 @@ def with_rig(folder: Path, test: Callable[[Rig], Awaitable[None]]) -> None:
     run_virtual(main())
 
 
-def cached_version(folder: Path) -> int | None:
+def cached_version(folder: Path, toy_id: str = "toy-sim-1") -> int | None:
     """Return which version is on disk."""
-    value = ConfigurationCache(folder / "configuration.json", "toy-sim-1").load()
+    value = ConfigurationCache(folder / "configuration.json", toy_id).load()
     return None if value is None else ToyConfiguration.parse(value).version
 
 
@@ -360,3 +361,68 @@ def test_a_familys_words_are_not_logged(tmp_path: Path, caplog: pytest.LogCaptur
     with_rig(tmp_path, test)
     assert "name must be" in caplog.text
     assert "Bruno" not in caplog.text
+
+
+def test_another_toys_versions_begin_anew(tmp_path: Path) -> None:
+    """Lower ones count, and nothing of the toy before can outdate them."""
+
+    async def test(rig: Rig) -> None:
+        rig.receive(7)
+        rig.apply(7)
+        rig.receive(8)
+        other = ConfigurationCache(tmp_path / "configuration.json", "toy-2")
+        rig.versions.begin_anew(other)
+        assert rig.in_force() is None
+        assert rig.versions.as_sent is None
+        rig.apply(8)  # the table had been told of it before
+        assert rig.in_force() is None
+        rig.receive(3, 2, 3)
+        assert rig.posted() == [7, 8, 12]
+        rig.apply(12)
+        assert rig.in_force() == 3
+        assert rig.versions.as_sent == configuration(version=3)
+        rig.receive(4)
+        rig.tighten(13)
+        assert rig.posted() == [7, 8, 12, 13]
+
+    with_rig(tmp_path, test)
+    assert cached_version(tmp_path, "toy-2") == 4
+
+
+def test_the_toy_befores_configuration_is_not_left_on_disk(tmp_path: Path) -> None:
+    """Also when none of the other toy's comes."""
+
+    async def test(rig: Rig) -> None:
+        rig.receive(7)
+        rig.apply(7)
+        rig.versions.begin_anew(rig.cache)
+
+    with_rig(tmp_path, test)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_erased_configuration_is_gone_and_the_same_one_may_come_again(tmp_path: Path) -> None:
+    """From the disk when it returns, whatever was being written."""
+
+    async def test(rig: Rig) -> None:
+        rig.receive(7)
+        rig.apply(7)
+        await rig.versions.erase()
+        assert cached_version(tmp_path) is None
+        rig.receive(7)
+        assert rig.posted() == [7, 15]
+        rig.apply(15)
+
+    with_rig(tmp_path, test)
+    assert cached_version(tmp_path) == 7
+
+
+def test_what_cannot_be_erased_is_said(tmp_path: Path) -> None:
+    """A folder in the file's place stands for a card that takes nothing any more."""
+    (tmp_path / "configuration.json").mkdir()
+
+    async def test(rig: Rig) -> None:
+        with pytest.raises(CacheError, match="cannot be removed"):
+            await rig.versions.erase()
+
+    with_rig(tmp_path, test)

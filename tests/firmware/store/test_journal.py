@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -243,3 +244,32 @@ def test_the_header_is_made_for_the_situation_of_the_moment(path: Path) -> None:
     file.after(step)
     file.close()
     assert [situation.leaf for situation in seen] == ["boot.dark", "boot.reading"]
+
+
+def test_an_erased_journal_holds_nothing_of_before(path: Path) -> None:
+    """It begins anew with the present situation, and goes on to be written."""
+    with recording(path) as made:
+        made.take(EVENTS[:300])
+        asyncio.run(made.file.erase())
+        assert [file.name for file in path.parent.iterdir()] == ["journal.jsonl"]
+        (journal,) = made.journals
+        assert (journal.header.situation, journal.entries) == (made.core.situation, ())
+        made.take(EVENTS[300:305])
+        assert len(made.journals[-1].entries) == 5
+
+
+def test_a_journal_that_cannot_be_erased_says_so(path: Path) -> None:
+    """A folder in a file's place stands for a card that takes nothing any more."""
+    with recording(path) as made:
+        path.with_name("journal.jsonl.1").mkdir()
+        with pytest.raises(JournalFileError, match="cannot be erased"):
+            asyncio.run(made.file.erase())
+
+
+def test_a_closed_journal_is_erased_but_for_its_last_file(path: Path) -> None:
+    """Nothing is begun any more."""
+    with recording(path) as made:
+        made.take(EVENTS)
+        made.file.close()
+        asyncio.run(made.file.erase())
+        assert [file.name for file in path.parent.iterdir()] == ["journal.jsonl"]

@@ -472,7 +472,7 @@ async def test_gateway_that_stops_answering_is_found_out(scene: Stage, dialect: 
     assert scene.stream.counters.connections_lost == 1, dialect
 
 
-@in_every_dialect(keepalive_interval_ms=10, keepalive_timeout_ms=10)
+@in_every_dialect(keepalive_interval_ms=10, keepalive_timeout_ms=250)
 async def test_gateway_that_never_answers_such_questions_is_let_be(
     scene: Stage, dialect: Dialect
 ) -> None:

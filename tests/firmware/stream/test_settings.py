@@ -15,7 +15,7 @@ from firmware.stream.settings import (
     gateway_address,
 )
 
-TEXTS = ("url", "dialect")
+TEXTS = ("url", "ca_file", "pins", "dialect")
 
 
 def test_defaults_are_those_of_the_contract() -> None:

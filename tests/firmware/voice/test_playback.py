@@ -664,3 +664,24 @@ def test_everything_is_as_loud_as_the_settings_say() -> None:
         rig.playback.close()
 
     run_virtual(main())
+
+
+def test_a_guardian_sets_the_volume() -> None:
+    """From the next frame on, and never above the ceiling."""
+
+    async def main() -> None:
+        rig = PlaybackRig(VoiceSettings(volume_percent=60, volume_percent_max=40))
+        speak(rig, 1)
+        heard = []
+        for percent in (20, 100):
+            rig.playback.set_volume(percent)
+            before = len(rig.sounds)
+            rig.perform("cue", name="end")
+            await pass_ms(1000)
+            heard.append(rig.sounds[before:])
+        for sounds, percent in zip(heard, (20, 40), strict=True):
+            expected = loud(list(cue_frames("end")), VoiceSettings(volume_percent=percent))
+            assert sounds == [frame for frame in expected if frame != SILENCE]
+        rig.playback.close()
+
+    run_virtual(main())

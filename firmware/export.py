@@ -1,0 +1,104 @@
+"""Exporting what the toy holds about a person."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from firmware.ports import Acknowledge, PerformEffect
+
+DETAILS_BYTES_MAX: Final = 8_192
+"""Longest export, as JSON, that goes with the answer to the command; longer ones are uploaded."""
+EXPORT_BYTES_MAX: Final = 1_048_576
+"""Longest export at all. The toy holds little: what is longer shows a defect, and is not sent."""
+EXPORT_MS_MAX: Final = 120_000
+"""Longest time for all of it."""
+EXPORTS_MAX: Final = 4
+"""Exports under way; more are answered as failed."""
+
+Tell = Callable[[], Awaitable[object]]
+"""Returns one kind of what is held, as plain JSON. It raises whatever it likes."""
+
+Upload = Callable[[bytes, str], Awaitable[str]]
+"""Stores bytes of a content type at the cloud and returns the storage id. It raises whatever it
+likes."""
+
+_log = logging.getLogger(__name__)
+
+
+class Export:
+    """Performs ``export``: gathers what is held and sends it to the guardian, all or nothing.
+
+    What is short goes as ``details.export`` of the answer to the command; what is longer is
+    uploaded, and ``details.storageId`` says where. An export that would not be whole is not sent:
+    the command is answered ``failed``, with the reason.
+
+    Args:
+        held: What tells each kind of data, by its name.
+        upload: Stores what is longer.
+    """
+
+    def __init__(
+        self, held: Mapping[str, Tell], *, acknowledge: Acknowledge, upload: Upload | None
+    ) -> None:
+        self._held = dict(held)
+        self._acknowledge = acknowledge
+        self._upload = upload
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def effects(self) -> Mapping[str, PerformEffect]:
+        """The effects it performs."""
+        return {"export": self._export}
+
+    async def close(self) -> None:
+        """Stop; an export under way is asked for again by the cloud, which keeps its command."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _export(self, command: str) -> None:
+        if len(self._tasks) >= EXPORTS_MAX:
+            self._acknowledge(command, "failed", {"reason": "too many at once"})
+            return
+        task = asyncio.create_task(self._send(command), name="export")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, command: str) -> None:
+        try:
+            async with asyncio.timeout(EXPORT_MS_MAX / 1000):
+                details = await self._sent()
+        except _NotWholeError as error:
+            self._acknowledge(command, "failed", {"reason": str(error)})
+        except Exception as error:  # noqa: BLE001 - whatever it is, the guardian is told
+            _log.error("the export failed (%s)", type(error).__name__)
+            self._acknowledge(command, "failed", {"reason": "it could not be sent"})
+        else:
+            self._acknowledge(command, "done", details)
+
+    async def _sent(self) -> Mapping[str, object]:
+        """Send it, and return what the answer is to say."""
+        export = {name: await _told(name, tell) for name, tell in self._held.items()}
+        content = json.dumps(export, separators=(",", ":"), allow_nan=False).encode()
+        if len(content) <= DETAILS_BYTES_MAX:
+            return {"export": export}
+        if len(content) > EXPORT_BYTES_MAX or self._upload is None:
+            raise _NotWholeError(f"it is too long: {len(content)} bytes")
+        return {"storageId": await self._upload(content, "application/json")}
+
+
+class _NotWholeError(Exception):
+    """Something would be missing in the export; the text says what, in words for the guardian."""
+
+
+async def _told(name: str, tell: Tell) -> object:
+    try:
+        return await tell()
+    except Exception as error:  # noqa: BLE001 - of what it holds, nothing may get into a text
+        problem = f"{name} cannot be read ({type(error).__name__})"
+    raise _NotWholeError(problem)
