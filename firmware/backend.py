@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -23,6 +23,7 @@ from firmware.cloud.toy_choice import ToyChoice
 from firmware.cloud.uploads import Uploader
 from firmware.error_log import ErrorLog
 from firmware.errors import AudioStoreError, RecordStoreError
+from firmware.export import held_by
 from firmware.metrics import Metrics
 from firmware.schedule import Schedule
 from firmware.store.audio import AudioStore
@@ -149,7 +150,7 @@ class Backend:
                 "the key of stored speech": self._forget_key,
                 "the journal": erase_journal,
             },
-            held={"waiting": self._tell_waiting},
+            held=held_by(self.outbox),
             upload=self._upload,
             may_connect=self._may_connect,
         )
@@ -259,9 +260,6 @@ class Backend:
     def _after(self, step: Step) -> None:
         if step.event.name == "link_up":
             self._delivery.wake()
-
-    async def _tell_waiting(self) -> Mapping[str, int]:
-        return self.outbox.counts._asdict()
 
     async def _upload(self, content: bytes, content_type: str) -> str:
         return await self._uploader.upload_bytes(content, content_type)
