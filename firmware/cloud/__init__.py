@@ -18,6 +18,7 @@ How it is put together
     order (``delivery``, ``retrying``). ``cloud`` puts them together.
 
     Records for the cloud are made by ``reports`` and ``conversations`` and wait in an outbox
-    (`firmware.store`). Stored speech goes before its conversation (``uploads``), on the same
-    session.
+    (`firmware.store`). ``delivery`` calls the mutations that they become (``mutations``), each
+    until the cloud has it. Stored speech goes before its conversation (``uploads``), on the same
+    session. What somebody waits for is tried a few times only (``retrying``).
 """

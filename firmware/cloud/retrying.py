@@ -17,6 +17,7 @@ from firmware.cloud.errors import (
     ServerError,
     UploadRefusedError,
 )
+from firmware.cloud.values import TOKEN_REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ RETRY_MS_MIN: Final = 500
 RETRY_MS_MAX: Final = 4_000
 DEADLINE_MS: Final = 20_000
 
-IDENTITY_CODES: Final = frozenset({"UNAUTHENTICATED", "DEVICE_NOT_FOUND", "BAD_SECRET"})
+IDENTITY_CODES: Final = TOKEN_REFUSALS | {"BAD_SECRET"}
 """Codes of a refusal that is about who asks, and not about what is asked."""
 
 Follows = Literal["wait", "authentication", "refused", "doubtful"]

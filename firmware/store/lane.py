@@ -208,7 +208,7 @@ class Lane:
                     self._take_up(await self._on_worker(self._store.open))
                 if self._under_way:
                     await self._on_worker(self._store.apply, self._under_way)
-            except (RecordStoreError, BacklogError) as error:
+            except Exception as error:  # noqa: BLE001 - a defect must not end the keeping of records
                 self._note_failure(error)
                 await asyncio.sleep(self._retry.next_delay_ms() / 1000)
                 continue
@@ -277,7 +277,9 @@ class Lane:
 
     def _note_failure(self, error: Exception) -> None:
         if not self._is_failing:
-            _log.error("%s: %s records stay in memory for now", error, self._name)
+            # Only our own texts are known to hold nothing of a record.
+            reason = error if isinstance(error, RecordStoreError) else type(error).__name__
+            _log.error("%s: %s records stay in memory for now", reason, self._name)
         self._is_failing = True
         self._is_open = False
         self._has_work.set()

@@ -21,6 +21,7 @@ from firmware.cloud.settings import CloudSettings
 from firmware.cloud.uploads import Uploader
 from firmware.store.audio import AudioSettings, AudioStore
 from firmware.store.outbox import Outbox
+from firmware.store.record import REPORT_FUNCTION
 from hardware.clock import Clock
 from tests.devcloud.json_type import Json
 from tests.devcloud.running import CREDENTIALS, DEVICE, RunningCloud
@@ -262,6 +263,61 @@ def test_whatever_the_network_does_a_record_arrives_once_when_it_is_over(
 
     asyncio.run(main())
     assert ids(cloud, "reports", name) == [f"{name}-before", f"{name}-urgent", f"{name}-bulk"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings"),
+    [
+        ("http_status", {"status": 500}),
+        ("http_status", {"status": 503}),
+        ("http_status", {"status": 429}),
+        ("http_status", {"status": 404}),
+        ("http_status", {"status": 401}),
+        ("redirect", {"to": "http://127.0.0.1:9/"}),
+        ("commit_then_drop", {}),
+        ("duplicate_delivery", {}),
+        ("garbage", {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("of", ["urgent", "bulk"])
+def test_whatever_the_cloud_answers_for_a_time_a_record_arrives_once(
+    cloud: RunningCloud, tmp_path: Path, of: str, fault: str, settings: dict[str, Json]
+) -> None:
+    """One row, in its place among the others."""
+    name = f"a-{of}-{fault}-{settings.get('status', '')}"
+
+    async def main() -> None:
+        device = Device(cloud, tmp_path)
+        async with device.running(boot_id="boot") as outbox:
+            cloud.post_faults(**{fault: {**settings, "function": REPORT_FUNCTION, "times": 3}})
+            for number in range(4):
+                report(outbox, f"{name}-{number}", urgent=of == "urgent")
+            await drained(outbox)
+            assert outbox.counts.set_aside == 0
+
+    asyncio.run(main())
+    assert ids(cloud, "reports", name) == [f"{name}-{number}" for number in range(4)]
+    assert cloud.get("faults")["struck"][fault] >= 3
+
+
+def test_tokens_that_expire_are_renewed_and_nothing_is_set_aside(
+    cloud: RunningCloud, tmp_path: Path
+) -> None:
+    """However often: the cloud may doubt who asks, and the record is none the worse for it."""
+
+    async def main() -> None:
+        device = Device(cloud, tmp_path)
+        async with device.running(boot_id="boot") as outbox:
+            cloud.post_faults(expire_tokens={"times": 3})
+            report(outbox, "e-1")
+            report(outbox, "e-2", urgent=False)
+            await drained(outbox)
+            assert device.grants >= 4
+            assert outbox.counts.set_aside == 0
+
+    asyncio.run(main())
+    assert ids(cloud, "reports", "e-") == ["e-1", "e-2"]
 
 
 def test_revoked_tokens_cost_nothing_but_another_grant(cloud: RunningCloud, tmp_path: Path) -> None:

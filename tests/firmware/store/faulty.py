@@ -16,6 +16,7 @@ class FaultyStore:
 
     Attributes:
         failing: Names of the methods that fail.
+        defects: Names of methods, each of which raises once what no store should.
         unreadable: Ids of records that are on disk, and cannot be read there.
         gate: While it is cleared, every method hangs.
         hangs: Set once a method does.
@@ -24,6 +25,7 @@ class FaultyStore:
 
     def __init__(self, store: RecordStore) -> None:
         self.failing: set[str] = set()
+        self.defects: list[str] = []
         self.unreadable: set[str] = set()
         self.gate = threading.Event()
         self.gate.set()
@@ -70,5 +72,8 @@ class FaultyStore:
         if not self.gate.is_set():
             self.hangs.set()
         assert self.gate.wait(GATE_TIMEOUT_S)
+        if name in self.defects:
+            self.defects.remove(name)
+            raise ValueError("canary")
         if name in self.failing:
             raise RecordStoreError("the card does not answer")

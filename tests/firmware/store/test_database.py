@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firmware.errors import RecordStoreError
 from firmware.store import database as database_module
@@ -104,6 +106,43 @@ def test_what_was_committed_survives_the_death_of_the_process(
     database = RecordDatabase(path, synchronous="FULL")
     assert ids(database.open()) == ["a"]
     database.close()
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, list[int]]:
+    """A database and its write-ahead log after ten commits, and how long that was after each."""
+    path = tmp_path_factory.mktemp("committed") / "records.db"
+    wal = path.with_name("records.db-wal")
+    database = RecordDatabase(path, synchronous="FULL")
+    database.open()
+    lengths = [wal.stat().st_size]
+    for number in range(10):
+        database.apply(puts(f"r{number}", words="x" * 1_500))
+        lengths.append(wal.stat().st_size)
+    content = path.read_bytes(), wal.read_bytes()
+    database.close()
+    return *content, lengths
+
+
+@given(data=st.data(), tail=st.binary(max_size=64))
+def test_a_power_cut_takes_nothing_that_was_committed_and_is_no_damage(
+    tmp_path_factory: pytest.TempPathFactory,
+    committed: tuple[bytes, bytes, list[int]],
+    data: st.DataObject,
+    tail: bytes,
+) -> None:
+    """Each commit has the log on the disk as far as it was; behind that may be anything."""
+    base, wal, lengths = committed
+    kept = data.draw(st.integers(lengths[0], len(wal)), label="bytes of the log")
+    path = tmp_path_factory.mktemp("cut") / "records.db"
+    path.write_bytes(base)
+    path.with_name("records.db-wal").write_bytes(wal[:kept] + tail)
+    database = RecordDatabase(path, synchronous="OFF")
+    found = database.open()
+    database.close()
+    safe = max(number for number, length in enumerate(lengths) if length <= kept)
+    assert not found.is_damaged
+    assert ids(found) == [f"r{number}" for number in range(safe)]
 
 
 def test_changes_are_made_all_or_none(database: RecordDatabase) -> None:

@@ -139,6 +139,25 @@ def test_while_the_disk_fails_records_are_delivered_from_memory_and_kept_later(
     assert "on the disk again" in caplog.text
 
 
+def test_a_defect_of_the_store_does_not_end_the_keeping_of_records(
+    store: FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried again, and nothing of a record is in the log."""
+    store.defects = ["apply"]
+
+    async def main() -> None:
+        async with running(store) as lane:
+            put_in(lane, "a")
+            assert not await lane.settle()
+            await asyncio.sleep(60)
+            assert await lane.settle()
+            assert await names(lane) == ["a"]
+
+    run_virtual(main())
+    assert "ValueError: urgent records stay in memory" in caplog.text
+    assert "canary" not in caplog.text
+
+
 def test_what_was_on_disk_comes_before_what_was_put_while_it_failed(store: FaultyStore) -> None:
     """Order is kept within a class, whatever happens."""
 
