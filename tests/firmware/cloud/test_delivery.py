@@ -544,6 +544,26 @@ def test_audio_is_uploaded_before_the_conversation_and_removed_after_it(tmp_path
     run_virtual(main())
 
 
+def test_the_name_of_uploaded_audio_is_on_the_card_before_anything_refers_to_it(
+    tmp_path: Path,
+) -> None:
+    """A power cut during the next call uploads nothing twice."""
+    on_card: list[bool] = []
+
+    def looks(_: Try) -> None:
+        on_card.append(b"stored-1" in (tmp_path / "bulk.log").read_bytes())
+
+    async def main() -> None:
+        ledger = Ledger(Clock())
+        ledger.refuses = looks
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger, audio=Audio("stored-1")):
+            outbox.put("conversations:create", {}, urgent=False, record_id="c", audio="s")
+            await drained(outbox)
+        assert on_card == [True]
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize(
     ("outcomes", "stored"),
     [
