@@ -6,18 +6,16 @@ This is the only place that chooses real or simulated parts.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from random import Random
 from typing import Final
 
 from firmware import version
+from firmware.backend import Backend
 from firmware.body import Body
-from firmware.cloud.cloud import CONFIGURATION_FILE, TOY_FILE, Cloud
-from firmware.cloud.credentials import Identity
-from firmware.cloud.toy_choice import ToyChoice
+from firmware.cloud.cloud import CONFIGURATION_FILE
+from firmware.cloud.reports import UntoldReports
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
 from firmware.ports import PerformEffect, Performer, SpeechFormat
@@ -25,9 +23,7 @@ from firmware.records import Records
 from firmware.settings import Settings
 from firmware.store.journal import JournalFile
 from firmware.store.lock import LockStore
-from firmware.store.note import Note
-from firmware.stream.stream import Stream
-from firmware.unbuilt import Unbuilt, Undelivered
+from firmware.unbuilt import Unbuilt
 from firmware.voice.capture import Capture
 from firmware.voice.offline import OfflineAnswers
 from firmware.voice.playback import Playback
@@ -43,8 +39,6 @@ from states.derive import Situation
 from states.journal import FORMAT, Header
 from states.machine import Core
 
-CLOSE_TIMEOUT_S: Final = 1.5
-"""How long closing waits for what is far away."""
 JOURNAL: Final = "journal.jsonl"
 VAULT: Final = "vault"
 """The folder of the vault's keys, in the data folder."""
@@ -100,15 +94,22 @@ class Toy:
             self._lock, self.loop.post_from_thread, has_identity=vault is not None
         )
         self.playback = Playback(settings.voice, self._clock, self.loop.post, self._make_speaker)
-        self.stream: Stream | None = None
-        self.cloud: Cloud | None = None
+        self.backend: Backend | None = None
         if vault is not None:
-            self.stream, self.cloud = self._connect(settings, vault)
+            self.backend = Backend(
+                settings,
+                vault,
+                self._data,
+                clock=self._clock,
+                loop=self.loop,
+                playback=self.playback,
+                erase_journal=self.journal.erase,
+            )
         self.capture = Capture(
             settings.voice,
             self._clock,
             self.loop.post,
-            self.stream or _Nowhere(),
+            self.backend.uplink if self.backend else _Nowhere(),
             self._make_microphone,
         )
         for performer in self._performers():
@@ -116,31 +117,6 @@ class Toy:
         self._button = self.board.open_button(
             lambda _ms: self.loop.post("press"), lambda _ms: self.loop.post("release")
         )
-
-    def _connect(self, settings: Settings, vault: Vault) -> tuple[Stream, Cloud]:
-        device = settings.identity.device_id
-        toy = ToyChoice(Note(self._data / TOY_FILE), settings.identity.toy_id)
-        chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
-        stream = Stream(
-            settings.stream, device, toy.id, self._clock, self.loop.post, self.playback, chance
-        )
-        cloud = Cloud(
-            settings.cloud,
-            Identity(device, toy.id, vault.secret),
-            self._data,
-            toy=toy,
-            clock=self._clock,
-            post=self.loop.post,
-            outlet=Undelivered(),
-            random=chance,
-            guardian_key=settings.identity.guardian_key,
-            set_volume=self.playback.set_volume,
-            on_tokens=[lambda tokens: stream.set_token(tokens.websocket)],
-            on_toy=[stream.set_toy],
-            erasable={"the journal": self.journal.erase},
-        )
-        self.loop.observers.append(cloud.commands.after)
-        return stream, cloud
 
     def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:
         self.microphone = VirtualMicrophone(self._clock, on_frame)
@@ -152,15 +128,15 @@ class Toy:
 
     def _performers(self) -> Iterator[Performer]:
         """Yield everybody, in the order in which effects that several share are performed."""
+        acknowledge = None if self.backend is None else self.backend.cloud.commands.acknowledge
         yield self.playback
         yield self.capture
-        if self.stream is not None:
-            yield self.stream
         yield Body(self.board.lights, self.loop.post, {})
         yield self._records
-        if self.cloud is not None:
-            yield self.cloud
-        acknowledge = None if self.cloud is None else self.cloud.commands.acknowledge
+        if self.backend is not None:
+            yield from self.backend.performers
+        else:
+            yield UntoldReports()
         yield OfflineAnswers(self.loop.post, acknowledge)
         yield Unbuilt(acknowledge)
         yield _Ending(self.stopped)
@@ -176,8 +152,8 @@ class Toy:
         self.loop.post("started")
         if self._button.is_pressed:
             self.loop.post("down_at_start")
-        if self.cloud is not None:
-            self.cloud.start()
+        if self.backend is not None:
+            self.backend.start()
 
     def _take_up_data(self) -> None:
         """Make the data folder where there is none; its lock record is the first thing in it."""
@@ -198,10 +174,8 @@ class Toy:
         self.capture.close()
         self.playback.close()
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    parts = (part for part in (self.stream, self.cloud) if part)
-                    await asyncio.gather(*(part.close() for part in parts))
+            if self.backend is not None:
+                await self.backend.close()
         finally:
             self._records.close()
             self.board.close()

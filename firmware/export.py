@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from firmware.ports import Acknowledge, PerformEffect
+from firmware.store.outbox import Outbox
+from firmware.store.record import CONVERSATION_FUNCTION, Record
 
 DETAILS_BYTES_MAX: Final = 8_192
 """Longest export, as JSON, that goes with the answer to the command; longer ones are uploaded."""
 EXPORT_BYTES_MAX: Final = 1_048_576
 """Longest export at all. The toy holds little: what is longer shows a defect, and is not sent."""
+RECORDS_MAX: Final = 2_000
+"""Most records that are looked through for conversations."""
 EXPORT_MS_MAX: Final = 120_000
 """Longest time for all of it."""
 EXPORTS_MAX: Final = 4
@@ -84,7 +88,7 @@ class Export:
     async def _sent(self) -> Mapping[str, object]:
         """Send it, and return what the answer is to say."""
         export = {name: await _told(name, tell) for name, tell in self._held.items()}
-        content = json.dumps(export, separators=(",", ":"), allow_nan=False).encode()
+        content = await asyncio.to_thread(_encoded, export)
         if len(content) <= DETAILS_BYTES_MAX:
             return {"export": export}
         if len(content) > EXPORT_BYTES_MAX or self._upload is None:
@@ -96,9 +100,38 @@ class _NotWholeError(Exception):
     """Something would be missing in the export; the text says what, in words for the guardian."""
 
 
+def held_by(outbox: Outbox) -> dict[str, Tell]:
+    """Return what tells of the conversations that wait in an outbox, and how much else does."""
+
+    async def waiting() -> object:
+        return outbox.counts._asdict()
+
+    async def conversations() -> object:
+        count = outbox.counts.bulk_records
+        if count > RECORDS_MAX:
+            raise _NotWholeError(f"{count} records wait for the cloud: ask again when fewer do")
+        return await asyncio.to_thread(_conversations, await outbox.head("bulk", RECORDS_MAX))
+
+    return {"waiting": waiting, "conversations": conversations}
+
+
+def _conversations(records: Sequence[Record]) -> object:
+    return [
+        {"recordId": record.record_id, "toyId": record.toy_id, **json.loads(record.arguments)}
+        for record in records
+        if record.function == CONVERSATION_FUNCTION
+    ]
+
+
+def _encoded(export: object) -> bytes:
+    return json.dumps(export, separators=(",", ":"), allow_nan=False).encode()
+
+
 async def _told(name: str, tell: Tell) -> object:
     try:
         return await tell()
+    except _NotWholeError:
+        raise
     except Exception as error:  # noqa: BLE001 - of what it holds, nothing may get into a text
         problem = f"{name} cannot be read ({type(error).__name__})"
     raise _NotWholeError(problem)

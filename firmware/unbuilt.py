@@ -8,7 +8,6 @@ goes. The README's status is made from this list.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -16,16 +15,12 @@ from typing import Final
 from firmware.ports import Acknowledge, PerformEffect
 
 UNBUILT: Final[Mapping[str, str]] = {
-    "report": "reports to the guardian are logged on the device and not sent",
     "extend": "play time is not limited, so it cannot be extended",
     "reboot": "a restart takes a person",
     "update": "an update takes a person",
     "start_setup": "set-up is done by editing the configuration file",
     "stop_setup": "set-up is done by editing the configuration file",
 }
-
-KNOWN_MAX: Final = 1_000
-"""Ids that are remembered of what is not sent."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,29 +47,3 @@ class Unbuilt:
         command = fields.get("command")
         if self._acknowledge is not None and isinstance(command, str):
             self._acknowledge(command, "unsupported")
-
-
-class Undelivered:
-    """A `firmware.ports.Outlet` without an outbox: what it is given is logged and not sent."""
-
-    def __init__(self) -> None:
-        self._known: deque[str] = deque(maxlen=KNOWN_MAX)
-
-    def put(
-        self,
-        function: str,
-        arguments: Mapping[str, object],
-        *,
-        urgent: bool,
-        record_id: str | None = None,
-        audio: str = "",
-    ) -> None:
-        """Log the function; the arguments may hold what is in no log."""
-        del arguments, urgent, audio
-        if record_id is not None and record_id not in self._known:
-            self._known.append(record_id)
-            _log.warning("%s (%s): nothing is sent to the cloud yet", function, record_id)
-
-    def knows(self, record_id: str) -> bool:
-        """Whether a record of that id was put since the start."""
-        return record_id in self._known

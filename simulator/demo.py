@@ -218,7 +218,7 @@ def _summary(
         "turns": turns,
         "states_visited": list(visited),
         "steps": toy.journal.steps,
-        "stream": asdict(toy.stream.counters) if toy.stream else None,
+        "stream": asdict(toy.backend.stream.counters) if toy.backend else None,
     }
 
 

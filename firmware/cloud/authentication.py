@@ -50,8 +50,8 @@ class Authentication:
     Args:
         random: Draws the waits; one that is seeded makes them repeatable.
         on_tokens: Who takes up new tokens, in this order.
-        clock_is_set: Waits until certificates can be judged by the wall clock, or gives up; awaited
-            before the first call. Nobody waits if it is left out.
+        may_connect: Awaited before the first call, such as for a wall clock by which certificates
+            can be judged. Nobody waits if it is left out.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, each named where it is made
@@ -64,14 +64,14 @@ class Authentication:
         post: Post,
         random: Random,
         on_tokens: Sequence[OnTokens],
-        clock_is_set: Callable[[], Awaitable[object]] | None = None,
+        may_connect: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._identity = identity
         self._calls = calls
         self._clock = clock
         self._post = post
         self._on_tokens = tuple(on_tokens)
-        self._clock_is_set = clock_is_set
+        self._may_connect = may_connect
         self._tokens: Tokens | None = None
         self._granted_ms = 0
         retry = (settings.retry_delay_ms_min, settings.retry_delay_ms_max)
@@ -133,9 +133,9 @@ class Authentication:
     async def _obtain(self, wait_ms: int) -> None:
         await asyncio.sleep(wait_ms / 1000)
         try:
-            if self._clock_is_set is not None:
-                await self._clock_is_set()
-                self._clock_is_set = None
+            if self._may_connect is not None:
+                await self._may_connect()
+                self._may_connect = None
             asked_ms = self._clock.monotonic_ms()
             tokens = await self._calls.call("mutation", FUNCTION, self._arguments, Tokens.parse)
         except Exception as error:  # noqa: BLE001 - whatever it is, the toy must try again

@@ -66,7 +66,7 @@ class Cloud:
         erasable: What removes data that others keep about a family, by its name.
         held: What tells, for an export, of data that others keep, by its name.
         upload: Stores an export that is too long for an answer; None where nobody can.
-        clock_is_set: Awaited before anything connects over TLS: see `Authentication`.
+        may_connect: Awaited before anything connects: see `Authentication`.
 
     Raises:
         AddressError: The settings' address cannot be used.
@@ -96,9 +96,10 @@ class Cloud:
         erasable: Mapping[str, Erase] = MappingProxyType({}),
         held: Mapping[str, Tell] = MappingProxyType({}),
         upload: Upload | None = None,
-        clock_is_set: Callable[[], Awaitable[object]] | None = None,
+        may_connect: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         address = checked_address(settings.url)
+        self._is_encrypted = address.startswith("https:")
         self._device_id = identity.device_id
         self._folder = folder
         self._toy = toy
@@ -153,7 +154,7 @@ class Cloud:
             post=post,
             random=random,
             on_tokens=[*on_tokens, lambda tokens: self._live.use(tokens.convex)],
-            clock_is_set=clock_is_set if address.startswith("https:") else None,
+            may_connect=may_connect,
         )
         self._polling = Polling(
             settings,
@@ -191,6 +192,16 @@ class Cloud:
     def calls(self) -> Caller:
         """One-shot calls of the cloud's functions and uploads, for whoever else needs some."""
         return self._caller
+
+    @property
+    def child_pid(self) -> int | None:
+        """The process that hears the live queries; None while there is none. Any thread."""
+        return self._live.child_pid
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the cloud is reached over TLS."""
+        return self._is_encrypted
 
     def hint(self) -> None:
         """Look for news soon: the stream says that there are some.

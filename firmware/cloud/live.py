@@ -79,6 +79,12 @@ class LiveQueries:
         self.lost = asyncio.Event()
         """Set from the first child that failed until one has an answer to every query."""
 
+    @property
+    def child_pid(self) -> int | None:
+        """The child's process; None while there is none. Any thread."""
+        child = self._child
+        return None if child is None else child.pid
+
     def use(self, token: str) -> None:
         """Speak for `token` from now on. The first time, this starts the queries."""
         self._token = token

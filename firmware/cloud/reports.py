@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from states.events import FieldValue
 
 REPORT_FUNCTION: Final = "guardian:reportEvent"
+
+_log = logging.getLogger(__name__)
 
 DETAIL_CHARS_MAX: Final = 200
 """Longest detail: the ids of commands, the longest of what is reported, have a quarter of it."""
@@ -53,3 +56,15 @@ class Reports:
             {"eventType": kind, "details": details, "isUrgent": urgent},
             urgent=urgent,
         )
+
+
+class UntoldReports:
+    """Performs ``report`` where there is nobody to tell: on a device without an identity."""
+
+    @property
+    def effects(self) -> Mapping[str, PerformEffect]:
+        """The effect it performs."""
+        return {"report": self._report}
+
+    def _report(self, kind: str, *, urgent: bool, detail: FieldValue) -> None:
+        _log.warning("%s (urgent: %s, %s): nobody is told: no identity", kind, urgent, detail)

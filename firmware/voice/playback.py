@@ -92,6 +92,7 @@ class Playback:
         self._settings = settings
         self._clock = clock
         self._post = post
+        self._volume_percent = settings.volume_percent
         self._volume_percent_max = settings.volume_percent_max
         self._volume = Volume(settings.volume_percent, settings.volume_percent_max)
         self._mode = "closed"
@@ -168,8 +169,14 @@ class Playback:
         self._end_reply(turn)
 
     def set_volume(self, percent: int) -> None:
-        """Be that loud from the next frame on, 0-100, up to what the settings allow."""
+        """Be that loud from the next frame on, 0-100, up to what is allowed."""
+        self._volume_percent = percent
         self._volume = Volume(percent, self._volume_percent_max)
+
+    def limit_volume(self, percent_max: int) -> None:
+        """Allow that much from the next frame on, 0-100, and never more than the settings do."""
+        self._volume_percent_max = min(percent_max, self._settings.volume_percent_max)
+        self.set_volume(self._volume_percent)
 
     def close(self) -> None:
         """Fall silent, forget everything, free the decoder. Nothing may follow."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware import app
+from firmware import app, backend
 from firmware.app import Toy
 from firmware.cloud.cloud import Cloud
 from firmware.cloud.errors import AddressError as CloudAddressError
@@ -65,9 +65,8 @@ def test_without_identity_only_cloud_and_stream_are_missing(tmp_path: Path) -> N
 
     async def main() -> None:
         owned = Toy(settings(tmp_path), VirtualVault("secret"))
-        assert owned.cloud is not None
-        assert owned.stream is not None
-        theirs = {*owned.cloud.effects, *owned.stream.effects}
+        assert owned.backend is not None
+        theirs = {*owned.backend.cloud.effects, *owned.backend.stream.effects}
         async with Composed(tmp_path, has_identity=False) as unowned:
             assert set(unowned.toy.loop.unperformed()) <= theirs
             await unowned.arrives_at("boot.unprovisioned")
@@ -303,7 +302,7 @@ def test_closing_does_not_wait_for_ever_for_what_is_far_away(
         with monkeypatch.context() as patched:
             patched.setattr(Stream, "close", hang)
             await toy.toy.close()
-        assert asyncio.get_running_loop().time() - began_s == app.CLOSE_TIMEOUT_S
+        assert asyncio.get_running_loop().time() - began_s == backend.CLOSE_TIMEOUT_S
         assert not toy.toy.microphone.is_open
 
     run_virtual(main())

@@ -13,12 +13,16 @@ from firmware.export import (
     EXPORT_BYTES_MAX,
     EXPORT_MS_MAX,
     EXPORTS_MAX,
+    RECORDS_MAX,
     Export,
+    held_by,
 )
 from hardware.sim.clock import run_virtual
+from tests.firmware.store.shelf import opened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 
 class Rig:
@@ -165,3 +169,48 @@ def test_only_a_few_are_made_at_once() -> None:
         )
 
     with_rig(test)
+
+
+def test_the_conversations_that_wait_are_told_with_how_much_else_does(tmp_path: Path) -> None:
+    """From the outbox: whole, or with the reason why not."""
+
+    async def main() -> None:
+        async with opened(tmp_path) as outbox:
+            spoken = {
+                "transcript": "Why is the sky blue?",
+                "replyText": None,
+                "outcome": "answered",
+            }
+            outbox.put("conversations:create", spoken, urgent=False, record_id="r1")
+            outbox.put("metrics:record", {"metrics": {}}, urgent=False)
+            held = held_by(outbox)
+            assert await held["conversations"]() == [{"recordId": "r1", "toyId": "toy-1", **spoken}]
+            counts = await held["waiting"]()
+            assert isinstance(counts, dict)
+            assert counts["bulk_records"] == 2
+
+    run_virtual(main())
+
+
+def test_more_than_can_be_looked_through_is_not_exported(tmp_path: Path) -> None:
+    """The guardian is told to ask again."""
+
+    async def main() -> None:
+        async with opened(tmp_path) as outbox:
+            for number in range(RECORDS_MAX + 1):
+                outbox.put("metrics:record", {}, urgent=False, record_id=f"r{number}")
+            answers: list[tuple[Any, ...]] = []
+            answered = asyncio.Event()
+
+            def answer(*told: object) -> None:
+                answers.append(told)
+                answered.set()
+
+            export = Export(held_by(outbox), acknowledge=answer, upload=None)
+            export.effects["export"](command="c1")
+            await answered.wait()
+            ((_, outcome, details),) = answers
+            assert (outcome, details["reason"][:12]) == ("failed", "2001 records")
+            await export.close()
+
+    run_virtual(main())

@@ -109,8 +109,8 @@ def test_a_toy_that_starts_locked_without_a_network_is_released_once_there_is_on
     async def test() -> None:
         async with locked(of) as guarded:
             await guarded.fires("tokens.failed")
-            assert guarded.toy.cloud is not None
-            assert guarded.toy.cloud.tokens is None
+            assert guarded.toy.backend is not None
+            assert guarded.toy.backend.cloud.tokens is None
             async with cloud_of(of) as cloud:
                 guarded.commands(cloud, "release", lockId="another")
                 guarded.commands(cloud, "release", lockId="yesterday")
@@ -212,12 +212,12 @@ def test_a_toy_becomes_another_with_the_real_table(tmp_path: Path) -> None:
                 await guarded.watch.first(
                     lambda step: step.row == "configured.rest", LIMIT_S, since=since
                 )
-                assert guarded.toy.cloud is not None
-                assert guarded.toy.cloud.toy_id == "toy-2"
-                assert guarded.toy.cloud.configuration is not None
-                assert guarded.toy.cloud.configuration.volume_limit_percent == 40
+                assert guarded.toy.backend is not None
+                assert guarded.toy.backend.cloud.toy_id == "toy-2"
+                assert guarded.toy.backend.cloud.configuration is not None
+                assert guarded.toy.backend.cloud.configuration.volume_limit_percent == 40
             async with locked(of) as guarded:
-                assert guarded.toy.cloud is not None
-                assert guarded.toy.cloud.toy_id == "toy-2"
+                assert guarded.toy.backend is not None
+                assert guarded.toy.backend.cloud.toy_id == "toy-2"
 
     run(test)

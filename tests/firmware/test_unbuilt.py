@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.unbuilt import KNOWN_MAX, UNBUILT, Unbuilt, Undelivered
+from firmware.unbuilt import UNBUILT, Unbuilt
 from states.effects import EFFECTS
 
 
@@ -35,16 +35,3 @@ def test_a_command_that_cannot_be_carried_out_is_answered() -> None:
 def test_nothing_that_the_machine_waits_for_is_unbuilt() -> None:
     """Effects whose results the machine waits for are not silently swallowed here."""
     assert not [name for name in UNBUILT if EFFECTS[name].results]
-
-
-def test_what_is_not_sent_is_said_once_and_remembered_for_a_time(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """By its id; what it says is in no log."""
-    outlet = Undelivered()
-    for number in (*range(KNOWN_MAX), 0, KNOWN_MAX):
-        outlet.put("a:b", {"words": "canary"}, urgent=True, record_id=str(number))
-    assert not outlet.knows("0")
-    assert outlet.knows(str(KNOWN_MAX))
-    assert len(caplog.records) == KNOWN_MAX + 1
-    assert "canary" not in caplog.text

@@ -53,11 +53,11 @@ async def hold(dialect: str, folder: Path) -> Held:
             turns = await cloud.turns()
         finally:
             await toy.close()
-    assert toy.stream is not None
+    assert toy.backend is not None
     return Held(
         [turn.outcome for turn in conversation.turns],
         [str(turn["transcript"]) for turn in turns],
-        toy.stream.counters,
+        toy.backend.stream.counters,
         toy.playback.packets_stale,
     )
 

@@ -53,7 +53,7 @@ def on_virtual_time(  # noqa: PLR0913 - what the rig is made of
     identity: Identity = IDENTITY,
     chance: Fixed | None = None,
     reacts: bool = True,
-    clock_is_set: Callable[[], Awaitable[object]] | None = None,
+    may_connect: Callable[[], Awaitable[object]] | None = None,
     **changes: Any,  # noqa: ANN401 - any setting
 ) -> None:
     """Run a test on virtual time; with a table that reacts unless told otherwise."""
@@ -71,7 +71,7 @@ def on_virtual_time(  # noqa: PLR0913 - what the rig is made of
             post=table.post,
             random=chance or Fixed(),
             on_tokens=[taken_up.append],
-            clock_is_set=clock_is_set,
+            may_connect=may_connect,
         )
         if reacts:
             table.connect(authentication.effects)
@@ -412,7 +412,7 @@ def test_the_clock_is_waited_for_once_before_the_first_call() -> None:
     """A certificate cannot be judged before; later it is nobody's business."""
     waits: list[float] = []
 
-    async def clock_is_set() -> None:
+    async def may_connect() -> None:
         waits.append(asyncio.get_running_loop().time())
         await asyncio.sleep(7)
 
@@ -424,7 +424,7 @@ def test_the_clock_is_waited_for_once_before_the_first_call() -> None:
         assert rig.calls.calls[0].at_ms == 7_000
         assert rig.table.times_ms("auth_due")[0] == 7_000 + HOUR_MS * 8 // 10
 
-    on_virtual_time(test, GRANT, clock_is_set=clock_is_set)
+    on_virtual_time(test, GRANT, may_connect=may_connect)
 
 
 def test_a_clock_that_is_waited_for_does_not_hold_up_the_end() -> None:
@@ -437,14 +437,14 @@ def test_a_clock_that_is_waited_for_does_not_hold_up_the_end() -> None:
         assert rig.calls.calls == []
         assert rig.table.posted == []
 
-    on_virtual_time(test, GRANT, clock_is_set=asyncio.Event().wait)
+    on_virtual_time(test, GRANT, may_connect=asyncio.Event().wait)
 
 
 def test_a_clock_that_fails_is_a_failure_like_any_other() -> None:
     """It is waited for again, and the toy goes on trying."""
     failures = [OSError("odd"), OSError("odd")]
 
-    async def clock_is_set() -> None:
+    async def may_connect() -> None:
         if failures:
             raise failures.pop()
 
@@ -454,7 +454,7 @@ def test_a_clock_that_fails_is_a_failure_like_any_other() -> None:
         assert rig.table.named("auth_failed") == [{"refused": False}] * 2
         assert len(rig.calls.calls) == 1
 
-    on_virtual_time(test, GRANT, clock_is_set=clock_is_set)
+    on_virtual_time(test, GRANT, may_connect=may_connect)
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,273 @@
+"""Composition of what reaches beyond the device: the cloud, the stream, and what waits for them.
+
+Like ``firmware.app`` it decides nothing; a toy without an identity has none of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from firmware.boot import boot_id
+from firmware.cloud.cloud import TOY_FILE, Cloud
+from firmware.cloud.conversations import Conversations, Side
+from firmware.cloud.credentials import Identity
+from firmware.cloud.delivery import Delivery
+from firmware.cloud.reports import REPORT_FUNCTION, Reports
+from firmware.cloud.toy_choice import ToyChoice
+from firmware.cloud.uploads import Uploader
+from firmware.error_log import ErrorLog
+from firmware.errors import AudioStoreError, RecordStoreError
+from firmware.export import held_by
+from firmware.metrics import Metrics
+from firmware.schedule import Schedule
+from firmware.store.audio import AudioStore
+from firmware.store.note import Note
+from firmware.store.outbox import Outbox
+from firmware.stream.stream import Stream
+from firmware.turn_times import TurnTimes
+from firmware.voice.recorder import Recorder
+from firmware.wall_clock import WallClock
+from hardware.sensors import SystemSensors
+
+if TYPE_CHECKING:
+    from firmware.cloud.credentials import Tokens
+    from firmware.loop import Loop
+    from firmware.ports import Performer
+    from firmware.settings import Settings
+    from firmware.voice.playback import Playback
+    from hardware.clock import Clock
+    from hardware.vault import Vault
+    from states.machine import Step
+
+CLOSE_TIMEOUT_S: Final = 0.7
+"""How long closing waits for what is far away, before it saves what is kept."""
+AUDIO_FOLDER: Final = "audio"
+AUDIO_KEY: Final = "audio"
+"""Of the vault: encrypts stored speech."""
+
+_log = logging.getLogger(__name__)
+
+
+class Backend:
+    """Everything that an identity brings: make it, let the loop have its performers, `start` it.
+
+    Attributes:
+        stream: The audio stream.
+        cloud: Tokens, configuration and commands.
+        outbox: What the cloud is yet to be told.
+        uplink: Where speech goes: the stream, by way of the recorder.
+
+    Args:
+        settings: The configuration.
+        vault: The device's secret and its keys.
+        data: The data folder; it must exist by the time of `start`.
+        loop: Whose steps are observed, and to which events are posted.
+        playback: Where replies go.
+        erase_journal: Removes the journal's files.
+
+    Raises:
+        AddressError: An address cannot be used (of the cloud, or of the stream).
+        CredentialError: A name of the device or the toy cannot be sent.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
+        self,
+        settings: Settings,
+        vault: Vault,
+        data: Path,
+        *,
+        clock: Clock,
+        loop: Loop,
+        playback: Playback,
+        erase_journal: Callable[[], Awaitable[None]],
+    ) -> None:
+        device_id = settings.identity.device_id
+        toy = ToyChoice(Note(data / TOY_FILE), settings.identity.toy_id)
+        chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
+        self._vault = vault
+        self._boot_id = boot_id()
+        self._is_open = asyncio.Event()
+        self._wall = WallClock(clock)
+        self._opening: asyncio.Task[None] | None = None
+        self._uninstall: Callable[[], None] = _nothing
+        self.outbox = Outbox(
+            settings.store,
+            data,
+            toy_id=lambda: toy.id,
+            clock=clock,
+            post=loop.post,
+            is_clock_set=self._wall.is_set,
+            boot_id=self._boot_id,
+            random=chance,
+        )
+        self.stream = Stream(
+            settings.stream,
+            device_id,
+            toy.id,
+            clock,
+            loop.post,
+            playback,
+            chance,
+            lambda _: self.cloud.hint(),
+            on_words=self._take_words,
+        )
+        self._audio = AudioStore(data / AUDIO_FOLDER, lambda: vault.key(AUDIO_KEY), settings.audio)
+        self.uplink = Recorder(self.stream)
+        self._conversations = Conversations(
+            self.outbox,
+            self.uplink,
+            self._audio,
+            clock=clock,
+            forget_words=self.outbox.forget_words,
+            forget_speech=self.outbox.forget_speech,
+        )
+        self.cloud = Cloud(
+            settings.cloud,
+            Identity(device_id, toy.id, vault.secret),
+            data,
+            toy=toy,
+            clock=clock,
+            post=loop.post,
+            outlet=self.outbox,
+            random=chance,
+            guardian_key=settings.identity.guardian_key,
+            set_volume=playback.set_volume,
+            on_tokens=[self._take_up_tokens],
+            on_configuration=[
+                self._conversations.take_up,
+                lambda new: playback.limit_volume(round(new.volume_limit_percent)),
+            ],
+            on_toy=[self.stream.set_toy],
+            erasable={
+                "what is said and done": self.outbox.erase,
+                "stored speech": self._conversations.erase,
+                "the key of stored speech": self._forget_key,
+                "the journal": erase_journal,
+            },
+            held=held_by(self.outbox),
+            upload=self._upload,
+            may_connect=self._may_connect,
+        )
+        self._uploader = Uploader(
+            self.cloud.calls,
+            self.cloud.calls,
+            self._audio,
+            device_id=device_id,
+            token=lambda: self.cloud.tokens.convex if self.cloud.tokens else None,
+            clock=clock,
+            random=chance,
+        )
+        self._delivery = Delivery(
+            settings.cloud,
+            self.outbox,
+            self.cloud.calls,
+            device_id=device_id,
+            tokens=lambda: self.cloud.tokens,
+            on_rejected=self.cloud.reject,
+            uploader=self._uploader,
+            random=chance,
+        )
+        turns = TurnTimes()
+        self._error_log = ErrorLog(clock, self.outbox)
+        self._metrics = Metrics(
+            self.outbox,
+            SystemSensors(data, lambda: self.cloud.child_pid),
+            turns,
+            {
+                "urgentRecords": lambda: self.outbox.counts.urgent_records,
+                "bulkRecords": lambda: self.outbox.counts.bulk_records,
+                "bulkBytes": lambda: self.outbox.counts.bulk_bytes,
+                "recordsDelivered": lambda: self._delivery.delivered,
+                "recordsGaveWay": lambda: self.outbox.counts.gave_way,
+                "recordsSetAside": lambda: self.outbox.counts.set_aside,
+                "eventsDropped": loop.dropped.total,
+                "effectsFailed": loop.failures.total,
+            },
+            lambda: self.stream.counters,
+        )
+        self._schedule = Schedule(clock)
+        self._metrics.schedule(self._schedule, settings.metrics)
+        self._schedule.every(
+            settings.metrics.log_interval_ms, self._error_log.tell_repeats, "error log"
+        )
+        loop.observers.extend((self._conversations, self.cloud.commands.after, turns, self._after))
+
+    @property
+    def performers(self) -> Iterator[Performer]:
+        """Everybody here who performs, in the order in which shared effects are performed."""
+        yield self.stream
+        yield self._conversations
+        yield self.cloud
+        yield Reports(self.outbox)
+
+    def start(self) -> None:
+        """Open what is kept, then take up what it says; nothing connects earlier."""
+        self._uninstall = self._error_log.install()
+        self._opening = asyncio.create_task(self._open(), name="backend")
+
+    async def close(self) -> None:
+        """End everything that is far away, then save what is kept for it."""
+        self._uninstall()
+        self._schedule.close()
+        self._metrics.close()
+        if self._opening is not None:
+            self._opening.cancel()
+        await self._delivery.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.gather(
+                    self.stream.close(), self.cloud.close(), self._conversations.close()
+                )
+        self._uploader.close()
+        await self.outbox.close()
+
+    async def _open(self) -> None:
+        await self.outbox.open()
+        with contextlib.suppress(RecordStoreError, AudioStoreError):  # told where it was found out
+            waiting = await self.outbox.audio_names()
+            await asyncio.to_thread(self._audio.keep_only, waiting)
+        if not self._vault.is_sealed:
+            self.outbox.put(
+                REPORT_FUNCTION,
+                {"eventType": "vault_degraded", "details": {}, "isUrgent": False},
+                urgent=False,
+                record_id=f"vault-degraded-{self._boot_id}",
+            )
+        self.cloud.start()
+        self._delivery.start()
+        self._schedule.start()
+        self._is_open.set()
+
+    async def _may_connect(self) -> None:
+        """Wait until what was kept is known, and the wall clock can judge certificates."""
+        await self._is_open.wait()
+        if self.cloud.is_encrypted:
+            await self._wall.wait_until_set()
+
+    def _take_up_tokens(self, tokens: Tokens) -> None:
+        self.stream.set_token(tokens.websocket)
+        self._delivery.wake()
+
+    def _take_words(self, turn: int, side: Side, text: str) -> None:
+        self._conversations.take_words(turn, side, text)
+
+    def _after(self, step: Step) -> None:
+        if step.event.name == "link_up":
+            self._delivery.wake()
+
+    async def _upload(self, content: bytes, content_type: str) -> str:
+        return await self._uploader.upload_bytes(content, content_type)
+
+    async def _forget_key(self) -> None:
+        """Make unreadable for ever what the card may still hold of deleted speech."""
+        await asyncio.to_thread(self._vault.rotate_key, AUDIO_KEY)
+
+
+def _nothing() -> None:
+    """Do nothing: the error log is not installed."""
