@@ -31,11 +31,19 @@ from tests.devcloud.device import (
 from tests.devcloud.running import TIMEOUT_S, RunningCloud
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
+    from tests.devcloud.device import StreamDevice
     from tests.devcloud.json_type import Json
 
 SILENCE = bytes(32_000)
+
+WELCOMED: Mapping[str, Callable[[RunningCloud, str], AbstractAsyncContextManager[StreamDevice]]] = {
+    "seed": welcomed,
+    "gateway": welcomed_by_gateway,
+    "binary": welcomed_in_binary,
+}
 
 
 @pytest.fixture(scope="module")
@@ -173,16 +181,28 @@ def test_a_spoilt_utterance_is_told_with_its_turn_and_not_answered(
     run(scenario())
 
 
-def test_speech_that_a_slow_link_left_out_is_counted(cloud: RunningCloud, token: str) -> None:
+@pytest.mark.parametrize("dialect", ["seed", "gateway", "binary"])
+def test_speech_that_a_slow_link_left_out_is_counted(
+    cloud: RunningCloud, token: str, dialect: str
+) -> None:
+    said: dict[str, Sequence[dict[str, Json] | bytes]] = {
+        "seed": chunks(SILENCE),
+        "gateway": payloads(SILENCE),
+        "binary": frames(3, SILENCE),
+    }
+    spoken = said[dialect]
+
     async def scenario() -> None:
-        async with welcomed_in_binary(cloud, token) as device:
-            spoken = frames(3, SILENCE)
+        async with WELCOMED[dialect](cloud, token) as device:
             await device.send(*spoken[10:20], *spoken[30:])
+            if dialect == "gateway":
+                await device.expect("status")
             await device.expect("transcript")
 
     run(scenario())
     turn = cloud.get("turns")[-1]
-    assert (turn["chunks"], turn["missing_chunks"]) == (30, 20)
+    assert (turn["dialect"], turn["chunks"], turn["missing_chunks"]) == (dialect, 30, 20)
+    assert turn["utterance_ms"] == 20 * (30 + 5)
 
 
 @pytest.mark.parametrize(
