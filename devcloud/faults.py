@@ -43,7 +43,8 @@ class Faults:
     - ``http_status``: calls over HTTP are answered with that status, and not carried out.
     - ``redirect``: they are sent elsewhere with 307 or 308, and not carried out here.
     - ``commit_then_drop``: mutations, actions and uploads are carried out, over HTTP or the sync
-      socket, and the connection is aborted in place of an answer.
+      socket, and the connection is aborted in place of an answer. Like the next two, it strikes
+      only what succeeds: to a call that fails, or is refused, the answer is given.
     - ``duplicate_delivery``: mutations are carried out twice. Over HTTP, the second answer is
       given; over the sync socket the first, and what a transition says is said again by a second
       one.
