@@ -46,6 +46,19 @@ def http_disruption(faults: FaultBoard) -> Middleware:
     return disrupt
 
 
+def answer_instead(faults: FaultBoard, function: str | None) -> web.Response | None:
+    """Make the answer that a fault has in place of the function's own; None when there is none."""
+    if fault := faults.strike("http_status", function):
+        status = fault.status or web.HTTPServiceUnavailable.status_code
+        return refusal(status, "DisruptedOnCommand", "this answer was asked for")
+    if fault := faults.strike("redirect", function):
+        return web.Response(
+            status=fault.status or web.HTTPTemporaryRedirect.status_code,
+            headers={"Location": fault.to or ""},
+        )
+    return None
+
+
 class DisruptedSession:
     """A session of the sync protocol whose client does not get what the session answered.
 
@@ -155,14 +168,8 @@ async def _disrupted(
     function: str | None,
     kind: Kind | None,
 ) -> web.StreamResponse:
-    if fault := faults.strike("http_status", function):
-        status = fault.status or web.HTTPServiceUnavailable.status_code
-        return refusal(status, "DisruptedOnCommand", "this answer was asked for")
-    if fault := faults.strike("redirect", function):
-        return web.Response(
-            status=fault.status or web.HTTPTemporaryRedirect.status_code,
-            headers={"Location": fault.to or ""},
-        )
+    if answer := answer_instead(faults, function):
+        return answer
     response = await handler(request)
     if not _has_succeeded(response, kind):
         return response
