@@ -16,6 +16,7 @@ import json
 import re
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -92,9 +93,11 @@ class SyncClient:
         self._subscriptions[name] = self._client.subscribe(function, arguments)
 
     async def see(self, name: str, expected: Json) -> None:
-        async for value in self._subscriptions[name]:
-            if matches(expected, convex_to_json(value)):
-                return
+        seen = False
+        while not seen:
+            # There is none while no token was taken; a value follows.
+            with suppress(ConvexError):
+                seen = matches(expected, convex_to_json(await anext(self._subscriptions[name])))
 
     async def refused(self, token: str) -> None:
         # One of its own: it tries a bad token again and again, later each time, and looks for a
@@ -112,6 +115,12 @@ class SyncClient:
         # It connects again at once, and shows its token once more.
         while await asyncio.to_thread(self._refusals) == self._refusals_before:
             pass
+        # And again, as below. Whoever cannot wait for that goes on with another client.
+        self._client = ConvexClient(self._url)
+        self._subscriptions = {
+            name: self._client.subscribe(old.name, old.args)
+            for name, old in self._subscriptions.items()
+        }
 
     async def _value(self, client: ConvexClient) -> bool:
         """Wait for a value; false when the client says that none will come."""
