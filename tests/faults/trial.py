@@ -42,12 +42,17 @@ URGENT: Final = 5
 METRICS: Final = 12
 LOGS: Final = 8
 CLIP: Final = CLIPS_DIR / "goforward.raw"
+NEXT_CLIP: Final = CLIPS_DIR / "numbers.raw"
+NEXT_CLIP_MS: Final = 600
+"""Of it is said in the turn after the fault: its answer is short."""
 BREATH_MS: Final = 200
 """Between the press and the first word, and between the last word and the release."""
 
 Moment = Literal["before", "speech", "waiting", "reply"]
 """When the fault sets in: before the turn, in the middle of the utterance, while the reply is
 waited for, or in the middle of the reply."""
+
+MOMENTS: Final[tuple[Moment, ...]] = ("before", "speech", "waiting", "reply")
 
 _STATES: Final[Mapping[Moment, tuple[str, ...]]] = {
     "speech": ("streaming.sending",),
@@ -66,6 +71,7 @@ class Trial:
         posts: What else it is told at that moment: paths and bodies.
         at: The moment.
         strikes: The faults that must have struck, as the control API counts them.
+        ends: How the turn may end. One that the fault does not touch is answered.
     """
 
     name: str
@@ -73,6 +79,7 @@ class Trial:
     posts: tuple[tuple[str, Mapping[str, object]], ...] = ()
     at: Moment = "before"
     strikes: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ("answered",)
 
 
 class Row(NamedTuple):
@@ -189,7 +196,6 @@ class _Course:
         self._cloud = cloud
         self._data = data
         self._watch = Watch()
-        self._clip = read_wav(CLIP)
         self._put: dict[str, Mapping[str, object]] = {}
         self._clock = Clock()
         self._toy = Toy(quick(cloud, data), VirtualVault(secret))
@@ -246,7 +252,7 @@ class _Course:
         if self._trial.at == "before":
             await self._set_in()
         since = len(self._watch.steps)
-        turn = asyncio.create_task(self._turn())
+        turn = asyncio.create_task(self._turn(read_wav(CLIP)))
         try:
             if self._trial.at != "before":
                 await self._first(arrives_at(*_STATES[self._trial.at]), since)
@@ -294,14 +300,14 @@ class _Course:
             "guardian:reportEvent", arguments, urgent=True, record_id=record_id
         )
 
-    async def _turn(self) -> str:
+    async def _turn(self, said: bytes) -> str:
         """Press, speak, let go; return how the turn ended."""
         since = len(self._watch.steps)
         toy = self._toy
         toy.board.press()
         await self._first(arrives_at("listening.hearing", "offline.listening"), since)
         turn = toy.loop.core.situation.context.turn
-        toy.microphone.speak(bytes(BREATH_MS * BYTES_PER_MS) + self._clip)
+        toy.microphone.speak(bytes(BREATH_MS * BYTES_PER_MS) + said)
         spoken_ms = toy.microphone.speaking_until_ms - self._clock.monotonic_ms()
         self._clock.call_later(spoken_ms + BREATH_MS, toy.board.release)
         step = await self._first(lambda step: _ends(step, turn) is not None, since)
@@ -311,7 +317,7 @@ class _Course:
     async def _next_turn(self) -> str:
         """Have a turn once no press can be taken for the next of a chain."""
         await self._until(lambda: not self._toy.loop.core.situation.context.presses)
-        return await self._turn()
+        return await self._turn(read_wav(NEXT_CLIP)[: NEXT_CLIP_MS * BYTES_PER_MS])
 
     async def _hear_guardian(self) -> str:
         """Let the guardian command something, and wait until the toy has done it."""
@@ -357,7 +363,7 @@ class _Course:
         return [
             Row(row["recordId"], row["arguments"], row["deliveries"])
             for row in rows
-            if row["recordId"].startswith(f"{self._trial.name}-")
+            if row["recordId"].rpartition("-")[0] == self._trial.name
         ]
 
     def _difference(self) -> str:
