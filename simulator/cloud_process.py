@@ -44,8 +44,8 @@ class CloudProcess:
         self._listening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        command = ("-m", "devcloud", "--port", "0", "--json", f"--device-secret={self._secret}")
-        command += self._options
+        given = (f"--device-secret={self._secret}", *self._options)
+        command = ("-m", "devcloud", "--port", "0", "--json", *given)
         pipe = asyncio.subprocess.PIPE
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable, *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe

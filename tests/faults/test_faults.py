@@ -19,7 +19,7 @@ from devcloud.garbage import GARBAGE
 from states.table import ROWS
 from tests.faults.trial import LOGS, METRICS, MOMENTS, URGENT, Held, Trial, run_lane
 
-LANES: Final = 6
+LANES: Final = 8
 LAG_MS_MAX: Final = 100.0
 ESTABLISHED: Final = {"connections": "established", "cut_after_bytes": 0}
 """For faults that only new connections suffer: there are no others any more."""
@@ -27,10 +27,6 @@ UNANSWERED: Final = ("stream cut", "no answer")
 """How a turn ends whose stream is gone: which, depends on when that is noticed."""
 REVOKE: Final[tuple[str, Mapping[str, object]]] = ("revoke", {})
 WHO: Final = {"deviceId": "dev-sim-1", "toyId": "toy-sim-1"}
-
-
-def _network(*rules: Mapping[str, object]) -> dict[str, object]:
-    return {"network": list(rules)}
 
 
 def _network(*rules: Mapping[str, object]) -> dict[str, object]:
