@@ -39,14 +39,27 @@ CUT = _network({"cut_after_bytes": 0})
 HALF_OPEN = _network({"half_open": True})
 CHANNELS: Final = ("http", "sync", "stream")
 
-SLOWNESS = tuple(
-    Trial(name=f"{strike}-{at}", faults=faults, at=at, strikes=(strike,), ends=ends)
-    for strike, faults, ends in (
-        ("latency", LATENCY, ("answered",)),
-        # In a row of lost segments the keep-alive, which is impatient here, may see a silence.
-        ("loss", LOSS, ("answered", "reply ran dry", *UNANSWERED)),
-    )
-    for at in MOMENTS[:2]
+SLOWNESS = (
+    Trial(name="latency-before", faults=LATENCY, strikes=("latency",)),
+    Trial(name="latency-speech", faults=LATENCY, at="speech", strikes=("latency",)),
+    # So late that the dialect of the new connection is settled before the gateway can name it.
+    Trial(
+        name="latency-reconnected",
+        faults=_network({"latency_ms": 600}, ESTABLISHED),
+        strikes=("latency", "cut"),
+        ends=("answered", "gateway failed", *UNANSWERED),
+    ),
+    # In a row of lost segments the keep-alive, which is impatient here, may see a silence.
+    *(
+        Trial(
+            name=f"loss-{at}",
+            faults=LOSS,
+            at=at,
+            strikes=("loss",),
+            ends=("answered", "reply ran dry", *UNANSWERED),
+        )
+        for at in MOMENTS[:2]
+    ),
 )
 CUTS = (
     Trial(name="cut-speech", faults=CUT, at="speech", strikes=("cut",), ends=("stream cut",)),
