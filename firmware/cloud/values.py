@@ -7,13 +7,14 @@ from typing import Final
 from firmware.bounded_json import Limits
 from firmware.cloud.errors import MalformedError
 
-ANSWER_BYTES_MAX: Final = 262_144
+ANSWER_BYTES_MAX: Final = 393_216
 """Longest answer of the cloud that is read, over HTTP and from the child: a hundred commands, each
 with a page to be spoken."""
 
-ANSWER_LIMITS: Final = Limits(depth_max=32, values_max=3_072, wide_bytes_max=ANSWER_BYTES_MAX)
-"""What an answer may cost. It is held up to three times while it is unfolded; all of that stays
-below a megabyte. A hundred commands with all that is known of them have half of the values."""
+ANSWER_LIMITS: Final = Limits(depth_max=32, values_max=3_584, wide_bytes_max=262_144)
+"""What an answer may cost. While it is unfolded its words are held twice, and over HTTP its values
+too; beyond its own size that stays below a megabyte. A hundred commands with all that is known of
+them have half of the values."""
 
 CODE_CHARS_MAX: Final = 40
 """Longest code of a function's refusal that is passed on."""
