@@ -193,9 +193,6 @@ def commands(folder: Path) -> Commands:
     )
 
 
-_CLOCK: Final = Clock(VirtualTimeLoop())
-
-
 def received(value: object) -> None:
     """Take a value as both live queries do, each with what it knows already."""
     versions(Path()).receive(value)
@@ -204,6 +201,9 @@ def received(value: object) -> None:
 
 def understood(folder: Path) -> Callable[[bytes], object]:
     """Make what understands a line of the child."""
+    loop = VirtualTimeLoop()
+    loop.close()
+    clock = Clock(loop)  # which nobody asks
 
     def parse(content: bytes) -> object:
         takers: dict[str, Callable[[object], None]] = {
@@ -215,7 +215,7 @@ def understood(folder: Path) -> Callable[[bytes], object]:
             cloud_settings.CloudSettings(url="http://127.0.0.1"),
             "http://127.0.0.1",
             queries,
-            clock=_CLOCK,
+            clock=clock,
             random=Random(1),  # noqa: S311 - the same each time
         )
         return live._understand(content)
