@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 EXIT_ORPHAN: Final = 3
 """The parent was gone before this process could tie itself to it."""
+
+MEMORY_BYTES_MAX: Final = 268_435_456
+"""What this process may take: thirteen times what it does. The client reads messages of any length,
+and unfolds them before anybody could look at them."""
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
@@ -137,6 +142,7 @@ def main() -> int:
     """Take the job from standard input and do it until killed."""
     out = _claim_stdout()
     _die_with_parent()
+    bound_memory()
     job = Job.parse(sys.stdin.buffer.readline(LINE_BYTES_MAX))
     if os.getppid() != job.parent:
         return EXIT_ORPHAN
@@ -169,6 +175,16 @@ def _claim_stdout() -> BinaryIO:
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
     return open(ours, "wb")  # noqa: PTH123 - for as long as the process lives
+
+
+def bound_memory() -> None:
+    """Have the kernel refuse more memory than this process may take: setrlimit(2).
+
+    It then ends, by whatever fails first, and its parent starts another one.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = MEMORY_BYTES_MAX if most == resource.RLIM_INFINITY else min(most, MEMORY_BYTES_MAX)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _die_with_parent() -> None:

@@ -42,8 +42,8 @@ from hardware.sim.speaker import VirtualSpeaker
 from states.machine import Core, Step
 from tests import hostile
 from tests.firmware.cloud.examples import CONFIGURATION
-from tests.firmware.cloud.outlet import Kept
 from tests.firmware.cloud.rows import RIGHT, row
+from tests.firmware.outlets import KeptOutlet
 from tests.firmware.test_parsers import BINARY, GATEWAY, SEED
 from tests.states.scenario import Toy
 
@@ -113,7 +113,7 @@ class LockedToy:
         self.commands = Commands(
             DEVICE,
             post=self.loop.post,
-            outlet=Kept(),
+            outlet=KeptOutlet(),
             in_force=InForce(Note(Path("nowhere") / "in-force")),
             guardian_key=key,
             set_volume=lambda _: None,

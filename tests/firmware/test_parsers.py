@@ -71,8 +71,8 @@ from hardware.file_vault import FileVault
 from hardware.sim.clock import VirtualTimeLoop
 from tests import hostile
 from tests.firmware.cloud.examples import CONFIGURATION, CONVEX_TOKEN, GRANT
-from tests.firmware.cloud.outlet import Kept
 from tests.firmware.cloud.rows import RIGHT, row
+from tests.firmware.outlets import KeptOutlet
 from tests.firmware.stream.waves import wav
 from tests.firmware.voice.rig import Posted
 
@@ -183,7 +183,7 @@ def commands(folder: Path) -> Commands:
     return Commands(
         "dev-1",
         post=Posted(),
-        outlet=Kept(),
+        outlet=KeptOutlet(),
         in_force=InForce(Note(folder / "in-force")),
         guardian_key=GuardianKey(PUBLIC),
         set_volume=lambda _: None,

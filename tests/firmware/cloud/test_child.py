@@ -282,6 +282,23 @@ def test_nothing_else_that_is_printed_gets_between_the_lines() -> None:
     assert ended.stdout == b"ours\n"
 
 
+def test_the_process_takes_no_more_memory_than_it_may() -> None:
+    """Whatever the cloud sends: the toy's own memory stays."""
+    program = (
+        "from firmware.cloud import child\n"
+        "child.bound_memory()\n"
+        "bytearray(child.MEMORY_BYTES_MAX // 2)\n"
+        "try:\n"
+        "    bytearray(child.MEMORY_BYTES_MAX)\n"
+        "except MemoryError:\n"
+        "    print('no more')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=LIMIT_S, check=True
+    )
+    assert ended.stdout == b"no more\n"
+
+
 def test_a_process_whose_parent_is_gone_does_nothing() -> None:
     """It asks again after the kernel was told to end it with its parent."""
     ended = subprocess.run(
