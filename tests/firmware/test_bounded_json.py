@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import time
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmware.bounded_json import DIGITS_MAX, Limits, parse
+from firmware.bounded_json import (
+    DIGITS_MAX,
+    WHOLE_AS_FLOATS,
+    WITH_CONSTANTS,
+    Limits,
+    decode,
+    parse,
+)
 from firmware.errors import JsonError, JsonFault
 
 JSON = st.recursive(
@@ -140,3 +148,62 @@ def test_hostile_megabyte_takes_little_memory_and_time(text: str) -> None:
         tracemalloc.stop()
     assert time.thread_time() - began_s < 1
     assert peak_bytes < 2 * len(text) + 100_000
+
+
+@given(JSON)
+def test_bytes_mean_what_they_mean_in_utf8(value: object) -> None:
+    """Whatever the piece of them in which a character begins."""
+    text = json.dumps(value, ensure_ascii=False)
+    limits = Limits(1_000, 10_000, 40_000_000)
+    for content in (text.encode(), bytearray(text.encode()), ("x" * 16_383 + text).encode()):
+        assert decode(content, limits).endswith(text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xf5\x80\x80\x80", b"\xff\xfe\x7b\x00"],
+)
+def test_what_is_no_utf8_is_no_json(content: bytes) -> None:
+    """Neither half characters nor what is cut off, nor another encoding."""
+    with pytest.raises(JsonError) as raised:
+        decode(content, Limits(8, 8, 1_000))
+    assert raised.value.fault == "NOT_JSON"
+
+
+@pytest.mark.parametrize(
+    ("char", "width"),
+    [("x", 0), ("é", 2), ("ह", 2), ("🎈", 4), ("\\u0041", 2), ("\\ud83c\\udf88", 4)],
+)
+def test_one_wide_character_widens_all_the_others(char: str, width: int) -> None:
+    """Written or escaped: what they take all together has a limit; what is narrow has none."""
+    text = json.dumps("x" * 100)[:-1] + char + '"'
+    fits = Limits(8, 8, width * len(text))
+    assert isinstance(parse(text, fits), str)
+    if width:
+        with pytest.raises(JsonError) as raised:
+            parse(text, replace(fits, wide_bytes_max=width * len(text) - 1))
+        assert raised.value.fault == "TOO_LONG"
+
+
+def test_wide_bytes_are_refused_before_they_are_decoded() -> None:
+    """A million of them would become four."""
+    content = b"x" * 1_000_000 + "🎈".encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(JsonError, match="TOO_LONG"):
+            decode(content, Limits(8, 8, 1_000_000))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1_100_000
+
+
+@pytest.mark.parametrize(
+    ("decoder", "text", "value"),
+    [(WHOLE_AS_FLOATS, "[7]", "[7.0]"), (WITH_CONSTANTS, "[Infinity,7]", "[inf, 7]")],
+)
+def test_numbers_are_read_as_it_is_asked_for(
+    decoder: json.JSONDecoder, text: str, value: str
+) -> None:
+    """Convex has floats; between ourselves there may be infinity."""
+    assert repr(parse(text, Limits(8, 8, 1_000), decoder)) == value

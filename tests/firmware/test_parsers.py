@@ -68,6 +68,7 @@ from firmware.voice.reply import Reply
 from hardware.clock import Clock
 from hardware.errors import HardwareError
 from hardware.file_vault import FileVault
+from hardware.sensors import TEMPERATURE_FILE, WIRELESS_FILE, SystemSensors
 from hardware.sim.clock import VirtualTimeLoop
 from tests import hostile
 from tests.firmware.cloud.examples import CONFIGURATION, CONVEX_TOKEN, GRANT
@@ -316,6 +317,17 @@ def locked(folder: Path) -> Callable[[Any], object]:
     return parse
 
 
+def sensed(name: str) -> Callable[[Path], Callable[[bytes], object]]:
+    """Make what reads the sensors, of which one file has this content."""
+
+    def make(folder: Path) -> Callable[[bytes], object]:
+        (folder / name).parent.mkdir(parents=True)
+        sensors = SystemSensors(folder, root=folder)
+        return filed(name, lambda _: sensors.read())(folder)
+
+    return make
+
+
 def database(folder: Path) -> RecordDatabase:
     """Make the database of records."""
     return RecordDatabase(folder / "records.db", synchronous="OFF")
@@ -356,6 +368,8 @@ AUDIO_NAME: Final = "0000000000-" + "0" * 32
 def _speech(folder: Path) -> AudioStore:
     return AudioStore(folder, lambda: KEY, AudioSettings())
 
+
+_WIRELESS: Final = b"Inter-| sta\n face |\nwlan0: 0000   58.  -52.  -256        0\n"
 
 FILES: Final[Mapping[str, Callable[[Path], bytes]]] = {
     "cache": _content(
@@ -665,6 +679,18 @@ PARSERS: Final = (
         (b'[cloud]\nurl = "https://a.example"\n',),
         (SettingsError,),
         quotes=True,
+    ),
+    Parser(
+        "the temperature",
+        sensed(TEMPERATURE_FILE),
+        hostile.TEXTS.map(lambda text: text.encode("utf-8", "replace")) | st.just(b"9" * 400),
+        (b"45000\n",),
+    ),
+    Parser(
+        "the radio",
+        sensed(WIRELESS_FILE),
+        hostile.damaged(_WIRELESS) | st.binary(max_size=60),
+        (_WIRELESS,),
     ),
     Parser(
         "the guardian's key",
