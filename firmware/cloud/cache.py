@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from typing import TYPE_CHECKING, Final
 
 from firmware.cloud.errors import CacheError
+from firmware.store.files import sync_folder, write_durably
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT: Final = 1
-FILE_BYTES_MAX: Final = 1_048_576
-"""Longest file that is read."""
+FILE_BYTES_MAX: Final = 270_336
+"""Longest file that is read: the longest configuration and its head."""
+
+_HEAD_BYTES_MAX: Final = 4_096
 
 
 class ConfigurationCache:
@@ -49,12 +50,16 @@ class ConfigurationCache:
             return None
         except OSError as error:
             raise CacheError(f"{self._path} cannot be read ({error.strerror})") from None
-        head, _, body = content.partition(b"\n")
-        body = body.removesuffix(b"\n")
+        start = content.find(b"\n", 0, _HEAD_BYTES_MAX) + 1
+        head, body = content[:start], content[start:].removesuffix(b"\n")
+        del content
         try:
-            found = json.loads(body)
-            if json.loads(head) == self._head(found["version"], body):
-                return dict(found)
+            told = json.loads(head)
+            # Before it is parsed: what is damaged may be anything.
+            if told == self._head(told["version"], body):
+                found = json.loads(body)
+                if found["version"] == told["version"]:
+                    return dict(found)
         except (ValueError, LookupError, TypeError, RecursionError):
             pass
         raise CacheError(f"{self._path} is damaged, or is not that of this toy")
@@ -70,14 +75,9 @@ class ConfigurationCache:
             CacheError: It could not be written. What was there before is there still.
         """
         head = json.dumps(self._head(version, body), separators=(",", ":")).encode()
-        unfinished = self._path.with_name(f"{self._path.name}.new")
         try:
-            _write_durably(unfinished, head + b"\n" + body + b"\n")
-            unfinished.replace(self._path)
-            _sync(self._path.parent)
+            write_durably(self._path, head + b"\n" + body + b"\n")
         except OSError as error:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
             raise CacheError(f"{self._path} cannot be written ({error.strerror})") from None
 
     def remove(self) -> None:
@@ -88,27 +88,10 @@ class ConfigurationCache:
         """
         try:
             self._path.unlink(missing_ok=True)
-            _sync(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError as error:
             raise CacheError(f"{self._path} cannot be removed ({error.strerror})") from None
 
     def _head(self, version: object, body: bytes) -> dict[str, object]:
         digest = hashlib.sha256(body).hexdigest()
         return {"format": FORMAT, "toyId": self._toy_id, "version": version, "sha256": digest}
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already, with its mode
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable: renaming alone does not (rename(2), fsync(2))."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
