@@ -209,7 +209,7 @@ def quick(cloud: CloudProcess, data: Path) -> Settings:
             retry_delay_ms_min=100,
             retry_delay_ms_max=500,
             keepalive_interval_ms=500,
-            keepalive_timeout_ms=1_800,
+            keepalive_timeout_ms=2_500,
             settled_after_ms=1_000,
         ),
     )
