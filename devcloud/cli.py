@@ -140,8 +140,8 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         else:
             trust = f" SSL_CERT_FILE={cloud.ca_file}" if cloud.ca_file else ""
             line = (
-                f"cloud ready: CONVEX_URL={cloud.convex_url} STREAM_URL={cloud.stream_url}{trust}"
-                " (Ctrl-C stops it)"
+                f"cloud ready: CONVEX_URL={cloud.convex_url} STREAM_URL={cloud.stream_url}"
+                f" CONTROL_URL={cloud.control_url}{trust} (Ctrl-C stops it)"
             )
         print(line, flush=True)
         await stopped.wait()

@@ -215,7 +215,8 @@ class Link:
         self._set_closed()
         self._owner.link_ended()
         if not end.is_refused and not self._is_down:
-            _log.warning("the gateway cannot be reached: %s", end.cause)
+            what = "is lost" if end.was_open else "cannot be reached"
+            _log.warning("the gateway %s: %s", what, end.cause)
             self._is_down = True
             self._post("link_down")
         self._try_again()
