@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from typing import TYPE_CHECKING, Final
 
 from firmware.cloud.errors import CacheError
+from firmware.store.files import sync_folder, write_durably
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,14 +69,9 @@ class ConfigurationCache:
             CacheError: It could not be written. What was there before is there still.
         """
         head = json.dumps(self._head(version, body), separators=(",", ":")).encode()
-        unfinished = self._path.with_name(f"{self._path.name}.new")
         try:
-            _write_durably(unfinished, head + b"\n" + body + b"\n")
-            unfinished.replace(self._path)
-            _sync(self._path.parent)
+            write_durably(self._path, head + b"\n" + body + b"\n")
         except OSError as error:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
             raise CacheError(f"{self._path} cannot be written ({error.strerror})") from None
 
     def remove(self) -> None:
@@ -88,27 +82,10 @@ class ConfigurationCache:
         """
         try:
             self._path.unlink(missing_ok=True)
-            _sync(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError as error:
             raise CacheError(f"{self._path} cannot be removed ({error.strerror})") from None
 
     def _head(self, version: object, body: bytes) -> dict[str, object]:
         digest = hashlib.sha256(body).hexdigest()
         return {"format": FORMAT, "toyId": self._toy_id, "version": version, "sha256": digest}
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already, with its mode
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable: renaming alone does not (rename(2), fsync(2))."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

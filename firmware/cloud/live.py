@@ -201,10 +201,10 @@ class LiveQueries:
         match message:
             case {"of": str(of), "value": value} if of in self._queries:
                 self._note_answer(of)
-                self._queries[of].on_value(value)
+                self._queries[of].give(value)
             case {"of": str(of), "failed": str(code)} if of in self._queries:
                 self._note_answer(of)
-                self._queries[of].on_failed(code)
+                self._queries[of].fail(code)
             case {"beat": True} | {"ready": True}:
                 pass
             case _:

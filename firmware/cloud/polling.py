@@ -110,11 +110,11 @@ class Polling:
             if isinstance(error, AuthenticationError):
                 self._on_rejected(tokens)
             elif isinstance(error, ApplicationError) and query in self._queries():
-                query.on_failed(error.code)
+                query.fail(error.code)
         else:
             self._note(query, "works")
             if query in self._queries():  # it may have been given up while the cloud thought
-                query.on_value(value)
+                query.give(value)
 
     def _note(self, query: Query, outcome: str) -> None:
         """Log what polling brings, when it is not what it brought before."""

@@ -1,7 +1,8 @@
-"""An outbox that only remembers what was put into it."""
+"""An outlet that keeps in memory what it is given."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,15 +15,16 @@ class Put(NamedTuple):
     function: str
     arguments: dict[str, object]
     urgent: bool
-    audio: str
+    audio: str = ""
 
 
-class Outbox:
-    """A `firmware.ports.Outlet` that keeps everything."""
+class KeptOutlet:
+    """A `firmware.ports.Outlet` that delivers nothing and forgets nothing."""
 
     def __init__(self) -> None:
         self.puts: list[Put] = []
         self._known: set[str] = set()
+        self._news = asyncio.Event()
 
     def put(
         self,
@@ -33,13 +35,29 @@ class Outbox:
         record_id: str | None = None,
         audio: str = "",
     ) -> None:
-        """Keep a record."""
+        """Keep a record, unless one of that id is here."""
         if record_id is not None:
             if record_id in self._known:
                 return
             self._known.add(record_id)
         self.puts.append(Put(function, dict(arguments), urgent, audio))
+        self._news.set()
 
     def knows(self, record_id: str) -> bool:
         """Whether a record of that id was put."""
         return record_id in self._known
+
+    @property
+    def answers(self) -> list[tuple[object, ...]]:
+        """Command, outcome and details, where there are any, of each acknowledgement."""
+        return [
+            tuple(put.arguments.values())
+            for put in self.puts
+            if put.function == "devices:ackCommand"
+        ]
+
+    async def until(self, *answer: object) -> None:
+        """Wait until a command was answered like this."""
+        while answer not in self.answers:
+            self._news.clear()
+            await self._news.wait()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from firmware.error_log import OWN_LOGGERS, TEMPLATE_CHARS_MAX, TEMPLATES_MAX, ErrorLog
 from hardware.clock import Clock
 from hardware.sim.clock import run_virtual
-from tests.firmware.outlets import Outbox, Put
+from tests.firmware.outlets import KeptOutlet, Put
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-words-of-a-child"
@@ -30,8 +30,8 @@ log = logging.getLogger("firmware.tests")
 class Logged:
     """``async with Logged() as logged``: what logging brings about, once handed over."""
 
-    def __init__(self, outbox: Outbox | None = None) -> None:
-        self.outbox = outbox or Outbox()
+    def __init__(self, outbox: KeptOutlet | None = None) -> None:
+        self.outbox = outbox or KeptOutlet()
         self.error_log = ErrorLog(Clock(), self.outbox)
 
     async def __aenter__(self) -> Self:
@@ -183,7 +183,7 @@ def test_only_what_is_ours_and_is_a_trouble_is_told() -> None:
     assert run_virtual(main()) == []
 
 
-class Complaining(Outbox):
+class Complaining(KeptOutlet):
     """An outbox that logs while it stores."""
 
     def put(self, *args: object, **kwargs: object) -> None:
@@ -192,7 +192,7 @@ class Complaining(Outbox):
         super().put(*args, **kwargs)  # type: ignore[arg-type]
 
 
-class Broken(Outbox):
+class Broken(KeptOutlet):
     """An outbox that raises."""
 
     def put(self, *_: object, **__: object) -> None:
@@ -252,7 +252,7 @@ def test_a_log_call_after_the_loops_end_is_harmless() -> None:
     """Threads may report late."""
 
     async def main() -> ErrorLog:
-        return ErrorLog(Clock(), Outbox())
+        return ErrorLog(Clock(), KeptOutlet())
 
     error_log = run_virtual(main())
     error_log.handle(logging.makeLogRecord({"name": "firmware", "levelno": 40, "msg": "late"}))

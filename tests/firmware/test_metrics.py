@@ -18,7 +18,7 @@ from hardware.clock import Clock
 from hardware.sensors import Reading, Sensors
 from hardware.sim.clock import run_virtual
 from hardware.sim.sensors import VirtualSensors
-from tests.firmware.outlets import Outbox, Put
+from tests.firmware.outlets import KeptOutlet, Put
 from tests.firmware.test_turn_times import ANSWERED
 
 READING = Reading(cpu_percent=12.5, rss_bytes=50_000_000, link_up=True, throttled=0x50005)
@@ -35,7 +35,7 @@ def sampled(sensors: Sensors, *, minutes: int = 1, **gauges: float | None) -> li
     """Return what is put while these minutes pass."""
 
     async def main() -> list[Put]:
-        clock, outbox = Clock(), Outbox()
+        clock, outbox = Clock(), KeptOutlet()
         schedule = Schedule(clock)
         turns = TurnTimes()
         for step in ANSWERED:
@@ -99,7 +99,7 @@ def test_a_sensor_that_hangs_holds_up_nothing() -> None:
     """Further samples are left out and counted; the loop goes on."""
 
     async def main() -> tuple[int, list[Put]]:
-        outbox, stuck = Outbox(), Stuck()
+        outbox, stuck = KeptOutlet(), Stuck()
         metrics = Metrics(outbox, stuck, TurnTimes(), {})
         for _ in range(3):
             metrics.sample()
@@ -115,7 +115,7 @@ def test_a_gauge_that_fails_costs_one_sample(caplog: pytest.LogCaptureFixture) -
     """And is logged."""
 
     async def main() -> list[Put]:
-        outbox = Outbox()
+        outbox = KeptOutlet()
         wrong = [True]
 
         def gauge() -> float:

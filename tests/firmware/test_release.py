@@ -23,6 +23,7 @@ from firmware.store.lock import LockStore
 from hardware.sim.vault import VirtualVault
 from simulator.watch import Watch, arrives_at
 from states.journal import read
+from tests.firmware.cloud.test_cloud_commands import outcomes
 from tests.firmware.composed import settings
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def test_a_toy_that_starts_locked_without_a_network_is_released_once_there_is_on
                 assert released.event.fields["lock_id"] == "yesterday"
                 assert not released.to.startswith("safety_lockout")
                 assert [step.row for step in guarded.watch.steps].count("lock.not_this") == 1
+                assert list((await outcomes(cloud)).values()) == ["refused", "done"]
                 await guarded.toy.close()
 
     run(test)

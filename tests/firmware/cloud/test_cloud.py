@@ -23,9 +23,9 @@ from hardware.clock import Clock
 from states.effects import EFFECTS
 from tests.firmware.cloud.certificates import Authority
 from tests.firmware.cloud.examples import IDENTITY, SECRET, settings, tokens
-from tests.firmware.cloud.outlet import Kept
 from tests.firmware.cloud.relay import Relay
 from tests.firmware.cloud.scripted import Table
+from tests.firmware.outlets import KeptOutlet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,7 +55,7 @@ class Toy:
         self.table = Table(clock)
         self.tokens: list[Tokens] = []
         self.configurations: list[ToyConfiguration] = []
-        self.outlet = Kept()
+        self.outlet = KeptOutlet()
         self.volumes: list[int] = []
         self.toys: list[str] = []
         self._news = asyncio.Event()

@@ -20,9 +20,9 @@ from hardware.sim.clock import run_virtual
 from states.effects import EFFECTS, Effect
 from states.events import EVENTS, Event, check
 from states.machine import Step
-from tests.firmware.cloud.outlet import Kept
 from tests.firmware.cloud.rows import RIGHT, row
 from tests.firmware.cloud.test_command import JSON
+from tests.firmware.outlets import KeptOutlet
 from tests.firmware.voice.rig import Posted
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Rig:
 
     def __init__(self, folder: Path, **changes: Any) -> None:  # noqa: ANN401 - any argument
         self.posted = Posted()
-        self.outlet = Kept()
+        self.outlet = KeptOutlet()
         self.volumes: list[int] = []
         self.wanted: list[Command] = []
         self.commands = Commands(
@@ -96,7 +96,7 @@ def test_every_kind_is_posted_in_the_words_of_the_vocabulary(tmp_path: Path) -> 
             assert check(Event(name, fields)) is EVENTS[name]
         assert [command.toy_id for command in rig.wanted] == ["toy-2"]
         assert len(rig.posted) + 1 == len(RIGHT)
-        assert rig.outlet.records == []
+        assert rig.outlet.puts == []
         assert set(rig.commands.effects) <= set(EFFECTS)
 
     with_rig(tmp_path, test)
@@ -124,17 +124,18 @@ def test_each_is_posted_once(tmp_path: Path) -> None:
         for _ in range(3):
             rig.receive(row("stop"))
         assert rig.posted == [("stop", {"command": "c1"})]
-        (record,) = rig.outlet.records
+        (record,) = rig.outlet.puts
         assert record.function == "devices:ackCommand"
         assert record.arguments == {"commandId": "c1", "outcome": "already"}
-        assert (record.urgent, record.record_id) == (True, "ack-c1")
+        assert record.urgent
+        assert rig.outlet.knows("ack-c1")
 
     with_rig(tmp_path, test)
 
 
 def test_an_answer_outlives_a_restart_with_its_outlet(tmp_path: Path) -> None:
     """What was answered before is not done again, though the cloud has not heard the answer yet."""
-    outlet = Kept()
+    outlet = KeptOutlet()
     outlet.put("devices:ackCommand", {}, urgent=True, record_id="ack-c1")
 
     async def test(rig: Rig) -> None:
@@ -312,7 +313,7 @@ def test_a_damaged_file_mutes_the_toy_until_its_guardian_speaks(tmp_path: Path) 
     async def test(rig: Rig) -> None:
         assert rig.posted.names == ["mute"]
         rig.acknowledge(str(rig.posted[0][1]["command"]))
-        assert rig.outlet.records == []
+        assert rig.outlet.puts == []
         rig.receive(row("unmute", "c1", 0.0))
         assert rig.posted.names == ["mute", "unmute"]
 
@@ -405,15 +406,16 @@ def test_with_one_only_a_signed_release_counts(tmp_path: Path) -> None:
             rig.receive(*wrong, row("release", "c4", signature=signature()))
         assert [fields["via"] for _, fields in rig.posted] == ["unverified"] * 3 + ["subscription"]
         assert {fields["lock_id"] for _, fields in rig.posted} == {"boot1"}
-        assert len(rig.outlet.records) == 3
-        report = rig.outlet.records[0]
+        assert len(rig.outlet.puts) == 3
+        report = rig.outlet.puts[0]
         assert report.function == "guardian:reportEvent"
         assert report.arguments == {
             "eventType": "release_unsigned",
             "details": {"lockId": "boot1", "commandId": "c1"},
             "isUrgent": True,
         }
-        assert (report.urgent, report.record_id) == (True, "release-unsigned-c1")
+        assert report.urgent
+        assert rig.outlet.knows("release-unsigned-c1")
 
     with_rig(tmp_path, test, guardian_key=GuardianKey(PUBLIC))
 

@@ -25,7 +25,7 @@ from firmware.voice.recorder import Recorder
 from hardware.sim.clock import run_virtual
 from states.derive import Situation
 from tests.firmware.cloud.examples import configuration
-from tests.firmware.outlets import Outbox, Put
+from tests.firmware.outlets import KeptOutlet, Put
 from tests.firmware.stage import IDLE, READY, Stage
 from tests.firmware.voice.test_recorder import Listener
 from tests.hardware.voices import frames, voice
@@ -40,7 +40,7 @@ class Toy:
 
     def __init__(self, folder: Path, situation: Situation = IDLE) -> None:
         self.stage = Stage(situation)
-        self.outbox = Outbox()
+        self.outbox = KeptOutlet()
         self.listener = Listener()
         self.recorder = Recorder(self.listener)
         self.store = AudioStore(folder, lambda: bytes(32), AudioSettings())

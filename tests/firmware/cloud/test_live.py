@@ -294,6 +294,29 @@ stay()
     lived(program, test)
 
 
+def test_a_defect_of_who_takes_an_answer_does_not_end_the_queries(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is logged, and the same child goes on."""
+    program = """
+say(of="c:d", value=1)
+say(of="a:b", value=2)
+stay()
+"""
+
+    def defective(_: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(rig: Rig) -> None:
+        rig.query.ask([Query("c:d", {}, defective, defective), rig.asking("a:b")])
+        rig.query.use("token")
+        await rig.until(lambda: rig.values == [2])
+        assert rig.chance.asked == []
+
+    lived(program, test)
+    assert caplog.messages == ["the value of c:d was not taken (ZeroDivisionError)"]
+
+
 def test_other_questions_mean_a_new_child() -> None:
     """And nothing that the old one still said is heard: it was about another toy."""
     program = """

@@ -212,3 +212,24 @@ def test_a_hint_makes_it_ask_soon() -> None:
         assert rig.times_s() == [10.5, 15, 17, 19, 21, 23, 25, 55]
 
     on_virtual_time(test, {})
+
+
+def test_a_defect_of_who_takes_an_answer_does_not_end_the_asking(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is logged, and the next question is asked."""
+
+    def defective(_: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(rig: Rig) -> None:
+        rig.queries.insert(0, Query("a:b", {}, defective, defective))
+        rig.lost.set()
+        await asyncio.sleep(40)
+        assert rig.values == ["failed GONE", "failed GONE"]
+
+    on_virtual_time(test, {}, ApplicationError("GONE"))
+    assert caplog.messages == [
+        "the value of a:b was not taken (ZeroDivisionError)",
+        "the failure of a:b was not taken (ZeroDivisionError)",
+    ]

@@ -29,7 +29,7 @@ from states.events import Event
 from states.machine import Step
 from tests.devcloud.running import TIMEOUT_S, TOY, RunningCloud
 from tests.firmware.cloud.examples import configuration, settings
-from tests.firmware.outlets import Outbox, Put
+from tests.firmware.outlets import KeptOutlet, Put
 from tests.firmware.voice.test_recorder import Listener
 from tests.hardware.voices import frames, voice
 
@@ -42,7 +42,7 @@ class Rig:
     def __init__(self, cloud: RunningCloud, folder: Path) -> None:
         self.token = str(cloud.authenticate()["convexToken"])
         self.caller = Caller(settings(cloud.cloud.convex_url))
-        self.outbox = Outbox()
+        self.outbox = KeptOutlet()
         self.clock = Clock()
         self.store = AudioStore(folder, lambda: bytes(32), AudioSettings())
         self.uploader = Uploader(

@@ -15,7 +15,7 @@ from states.effects import Effect
 from states.events import Event, FieldValue
 from states.machine import Core
 from states.table import ROWS
-from tests.firmware.outlets import Outbox, Put
+from tests.firmware.outlets import KeptOutlet, Put
 from tests.firmware.stage import Diarist
 
 LOCK = Lock("lock-9", "lock", 0, "violation", None)
@@ -23,7 +23,7 @@ LOCK = Lock("lock-9", "lock", 0, "violation", None)
 
 def reported(kind: str, detail: FieldValue, *, urgent: bool) -> Put:
     """Return the record that a report becomes."""
-    outbox = Outbox()
+    outbox = KeptOutlet()
     Reports(outbox).effects["report"](kind=kind, urgent=urgent, detail=detail)
     (put,) = outbox.puts
     return put
@@ -59,7 +59,7 @@ def test_a_detail_is_limited() -> None:
 
 def test_every_report_of_the_table_becomes_a_record() -> None:
     """Each row that reports can be told to the cloud: small scalars, and nothing else."""
-    outbox = Outbox()
+    outbox = KeptOutlet()
     perform = Reports(outbox).effects["report"]
     before = Context(identity=True, lock=LOCK)
     event = Event("any", {"command": "row-1", "part": "microphone", "failed": "microphone"}, "e1")
@@ -85,7 +85,7 @@ def test_an_emergency_stop_reaches_the_outbox_through_the_loop() -> None:
     """By the real table: urgent, with the id that a release must name."""
 
     async def main() -> list[Put]:
-        outbox = Outbox()
+        outbox = KeptOutlet()
         clock = Clock()
         situation = Situation("idle.awake", Context(identity=True, tokens=True, consent=True))
         loop = Loop(Core(situation), Diarist([]), clock, "boot")
