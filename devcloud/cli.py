@@ -1,4 +1,12 @@
-"""``pommai cloud``: the development cloud alone."""
+"""The development cloud alone, on loopback.
+
+Convex functions for the official clients, the audio stream, and recognition and speech that work
+offline. When it is ready it prints its addresses in one line. At CONTROL_URL it shows what it was
+told (GET turns, calls, commands, tables/reports, …), takes a guardian's commands (POST commands)
+and fails on command (POST faults); that address stays within reach while the network fails. Exit
+codes: 0 it was told to stop, 64 an option cannot be, 69 the port is taken or a part of the system
+is missing.
+"""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def test_a_guardian_is_sent_what_the_toy_holds(tmp_path: Path) -> None:
             await guarded.arrives_at("idle.awake")
             guarded.commands(cloud, "export")
             assert list((await outcomes(cloud)).values()) == ["done", "done"]
-            _, export = cloud.deployment.commands.to_json()
+            export: Any = cloud.deployment.commands.to_json()[-1]
             (answer,) = export["acknowledgements"]
             assert answer["details"]["export"]["conversations"] == []
             assert answer["details"]["export"]["configuration"]["toyId"] == "toy-sim-1"
