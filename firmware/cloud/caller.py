@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from firmware.cloud.settings import CloudSettings
 
-CALLS_AT_ONCE_MAX: Final = 2
+CALLS_AT_ONCE_MAX: Final = 4
+"""Deliveries of both classes, what somebody waits for, and authentication, which must not wait for
+any of them when the cloud stalls."""
 CALLS_WAITING_MAX: Final = 16
 UPLOADS_WAITING_MAX: Final = 2
 

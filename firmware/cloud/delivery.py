@@ -107,6 +107,7 @@ class Delivery:
 
     def start(self) -> None:
         """Begin to deliver, as soon as there are tokens."""
+        self._outbox.on_lock_report = self.wake
         for line in (_Line("urgent", URGENT_TRIES_MAX), _Line("bulk", BULK_TRIES_MAX)):
             backoff = Backoff(*self._retry_ms, self._random)
             self._tasks.append(
@@ -114,7 +115,7 @@ class Delivery:
             )
 
     def wake(self) -> None:
-        """Try again soon: there is a network, or there are tokens."""
+        """Try again soon: there is a network, there are tokens, or the toy has locked."""
         self._wakes += 1
         self._woken.set()
 

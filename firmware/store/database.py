@@ -109,9 +109,8 @@ class RecordDatabase:
         with self._transaction() as database:
             database.executemany(
                 "INSERT OR IGNORE INTO waiting (record_id, bytes, body, storage_id) "
-                "SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS "
-                "(SELECT 1 FROM done WHERE record_id = ?1)",
-                [_row(record) for record in changes.put.values()],
+                "SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM done WHERE record_id = ?)",
+                [(*_row(record), record.record_id) for record in changes.put.values()],
             )
             if changes.forgotten:
                 _take_out(changes.forgotten, database)

@@ -271,9 +271,9 @@ class Lane:
             self._has_none.set()
 
     def _note_change(self) -> None:
+        self._has_work.set()
         if not self._is_failing:
             self._at_rest.clear()
-            self._has_work.set()
 
     def _note_failure(self, error: Exception) -> None:
         if not self._is_failing:
@@ -291,7 +291,6 @@ class Lane:
         self._is_failing = False
         self._retry.reset()
         if self._changes:
-            self._has_work.set()
             self._at_rest.clear()
         else:
             self._at_rest.set()

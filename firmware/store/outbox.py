@@ -100,6 +100,8 @@ class Outbox:
         random: Random,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
+        self.on_lock_report: Callable[[], None] = _nobody
+        """Is told that a report of a lock was put: it is worth another try at once."""
         self._settings = settings
         self._toy_id = toy_id
         self._clock = clock
@@ -296,6 +298,8 @@ class Outbox:
             self._refuse(record, "every place is taken, the kept ones too")
             return
         self._urgent.put(record, size)
+        if is_lock_report:
+            self.on_lock_report()
         self._watch_full()
 
     def _refuse(self, record: Record, reason: str) -> None:
@@ -366,3 +370,7 @@ class Outbox:
         while True:
             await asyncio.sleep(self._settings.persist_interval_s)
             await self._bulk.save()
+
+
+def _nobody() -> None:
+    """Be told, and do nothing."""

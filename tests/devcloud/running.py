@@ -87,7 +87,11 @@ class RunningCloud:
         return answer.json()
 
     def reset(self) -> None:
-        """Undo what a test may have changed."""
+        """Undo what a test may have changed; the port is open again on return."""
+        self.run(self._reset())
+
+    async def _reset(self) -> None:
         self.cloud.stream_options.set(asdict(StreamOptions()))
         self.cloud.late_audio.wanted = None
         self.cloud.faults.clear()
+        await asyncio.sleep(0)  # the relay hears of it in the loop's next turn

@@ -493,6 +493,30 @@ def test_news_of_the_network_ends_a_wait_at_once(tmp_path: Path) -> None:
     run_virtual(main())
 
 
+def test_a_lock_is_told_at_once_even_in_the_middle_of_a_long_wait(tmp_path: Path) -> None:
+    """A guardian should know; the records before it go first."""
+
+    async def main() -> None:
+        ledger = Ledger(Clock())
+        ledger.is_reachable = False
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger):
+            put(outbox, "a")
+            await ledger.tried(12)
+            ledger.is_reachable = True
+            locked_ms = Clock().monotonic_ms()
+            outbox.put(
+                "guardian:reportEvent",
+                {"eventType": "emergency_stop"},
+                urgent=True,
+                record_id="lock",
+            )
+            await drained(outbox)
+            assert Clock().monotonic_ms() - locked_ms <= WAKE_SPREAD_MS
+        assert ledger.ids == ["a", "lock"]
+
+    run_virtual(main())
+
+
 def test_a_thousand_toys_do_not_come_back_in_step(tmp_path: Path) -> None:
     """Those that are woken together spread over the time they are given."""
 
@@ -540,6 +564,26 @@ def test_audio_is_uploaded_before_the_conversation_and_removed_after_it(tmp_path
         assert (audio.uploaded, audio.removed) == (["s"], ["s"])
         (row,) = ledger.rows
         assert row["audioStorageId"] == "stored-1"
+
+    run_virtual(main())
+
+
+def test_the_name_of_uploaded_audio_is_on_the_card_before_anything_refers_to_it(
+    tmp_path: Path,
+) -> None:
+    """A power cut during the next call uploads nothing twice."""
+    on_card: list[bool] = []
+
+    def looks(_: Try) -> None:
+        on_card.append(b"stored-1" in (tmp_path / "bulk.log").read_bytes())
+
+    async def main() -> None:
+        ledger = Ledger(Clock())
+        ledger.refuses = looks
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger, audio=Audio("stored-1")):
+            outbox.put("conversations:create", {}, urgent=False, record_id="c", audio="s")
+            await drained(outbox)
+        assert on_card == [True]
 
     run_virtual(main())
 

@@ -83,9 +83,10 @@ def test_nothing_counts_as_kept_before_the_disk_has_it(store: FaultyStore) -> No
             assert await asyncio.to_thread(store.hangs.wait, GATE_TIMEOUT_S)
             assert store.asked[-1] == "apply"
             assert not kept.done()
+            put_in(lane, "b")
             store.gate.set()
             assert await kept
-            assert await names(lane) == ["a"]
+            assert await names(lane) == ["a", "b"]
 
     asyncio.run(main())
 
@@ -127,6 +128,7 @@ def test_while_the_disk_fails_records_are_delivered_from_memory_and_kept_later(
             store.failing = set()
             await asyncio.sleep(120)
             assert await lane.settle()
+            assert store.asked.count("open") > 1, "it may be another card"
             expected = ["a", "b", "c"] if broken == "read" else ["b", "c"]
             assert await names(lane) == expected
             assert lane.knows("a")
