@@ -12,8 +12,8 @@ def test_a_callback_that_holds_up_the_loop_is_seen() -> None:
     """Whether it computes or waits."""
 
     def compute() -> None:
-        until_s = time.monotonic() + 0.15
-        while time.monotonic() < until_s:
+        until_s = time.thread_time() + 0.15  # its own: a busy machine's others do not count
+        while time.thread_time() < until_s:
             pass
 
     async def main() -> float:
