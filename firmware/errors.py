@@ -5,6 +5,7 @@ FirmwareError
 ├── BoardError            the board that was asked for cannot be driven by this build
 ├── PinError              a setting of certificate pins cannot be read
 ├── WrongPinError         a server's key is none of those that are pinned
+├── JsonError             a text is no JSON that is read; `fault` says why
 └── StoreError            the world failed: something cannot be read or written durably
     ├── LockStoreError        the lock record
     ├── NoteError             a note: a few facts that outlive a restart
@@ -16,6 +17,10 @@ FirmwareError
 from __future__ import annotations
 
 import ssl
+from typing import Literal
+
+JsonFault = Literal["NOT_JSON", "TOO_LONG", "TOO_DEEP", "TOO_MANY_VALUES"]
+"""Why a text is not read."""
 
 
 class FirmwareError(Exception):
@@ -40,6 +45,19 @@ class WrongPinError(FirmwareError, ssl.SSLCertVerificationError):
     def __init__(self) -> None:
         """Compose the line; the number is OpenSSL's for any failure of its own."""
         super().__init__(1, "the server's key is none of those that are pinned")
+
+
+class JsonError(FirmwareError):
+    """A text is no JSON, or would cost more than it may.
+
+    Attributes:
+        fault: Why it is not read.
+    """
+
+    def __init__(self, fault: JsonFault) -> None:
+        """Compose the line from the fault alone: the text may hold anything."""
+        super().__init__(f"JSON that is not read: {fault}")
+        self.fault = fault
 
 
 class StoreError(FirmwareError):

@@ -129,5 +129,5 @@ def _or_none(read: Callable[[], _T]) -> _T | None:
     """Return what is read, or None where the computer does not tell, or tells nonsense."""
     try:
         return read()
-    except (OSError, ValueError, IndexError, psutil.Error):
+    except (OSError, ValueError, IndexError, ArithmeticError, psutil.Error):
         return None

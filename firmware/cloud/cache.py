@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT: Final = 1
-FILE_BYTES_MAX: Final = 1_048_576
-"""Longest file that is read."""
+FILE_BYTES_MAX: Final = 270_336
+"""Longest file that is read: the longest configuration and its head."""
+
+_HEAD_BYTES_MAX: Final = 4_096
 
 
 class ConfigurationCache:
@@ -48,12 +50,16 @@ class ConfigurationCache:
             return None
         except OSError as error:
             raise CacheError(f"{self._path} cannot be read ({error.strerror})") from None
-        head, _, body = content.partition(b"\n")
-        body = body.removesuffix(b"\n")
+        start = content.find(b"\n", 0, _HEAD_BYTES_MAX) + 1
+        head, body = content[:start], content[start:].removesuffix(b"\n")
+        del content
         try:
-            found = json.loads(body)
-            if json.loads(head) == self._head(found["version"], body):
-                return dict(found)
+            told = json.loads(head)
+            # Before it is parsed: what is damaged may be anything.
+            if told == self._head(told["version"], body):
+                found = json.loads(body)
+                if found["version"] == told["version"]:
+                    return dict(found)
         except (ValueError, LookupError, TypeError, RecursionError):
             pass
         raise CacheError(f"{self._path} is damaged, or is not that of this toy")

@@ -16,13 +16,15 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from firmware.cloud.errors import MalformedError
-from firmware.cloud.lines import LINE_BYTES_MAX, Job, line
-from firmware.cloud.values import plain, refusal_code
+from firmware.cloud.lines import LINE_BYTES_MAX, Job, line, read
+from firmware.cloud.values import ANSWER_LIMITS, plain, refusal_code
+from firmware.errors import JsonError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,10 +34,9 @@ if TYPE_CHECKING:
 EXIT_ORPHAN: Final = 3
 """The parent was gone before this process could tie itself to it."""
 
-PARTS_MAX: Final = 8_192
-"""Values in an answer, of which a hundred commands with all that is known of them have a fifth."""
-DEPTH_MAX: Final = 32
-"""Values within one another."""
+MEMORY_BYTES_MAX: Final = 268_435_456
+"""What this process may take: thirteen times what it does. The client reads messages of any length,
+and unfolds them before anybody could look at them."""
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
@@ -107,23 +108,23 @@ def message_of(function: str, answer: object) -> bytes:
         return line({"of": function, "failed": refusal_code(data)})
     if not isinstance(answer, dict | list):
         return line({"of": function, "failed": ""})
-    try:
-        text = line({"of": function, "value": plain(answer)}) if _is_modest(answer) else b""
-    except MalformedError:
-        text = b""
-    unreadable = line({"of": function, "failed": "UNREADABLE"})
-    return text if 0 < len(text) <= LINE_BYTES_MAX else unreadable
+    if _is_modest(answer):
+        try:
+            text = line({"of": function, "value": plain(answer)})
+            read(text)
+        except (MalformedError, ValueError, JsonError):
+            pass  # not plain, or half a character, or more than the parent takes
+        else:
+            return text
+    return line({"of": function, "failed": "UNREADABLE"})
 
 
 def _is_modest(answer: object) -> bool:
-    """Tell whether an answer has no more parts, and no deeper, than the parent will unfold.
-
-    A megabyte of brackets would take it a hundred times as much.
-    """
+    """Tell whether an answer has not too many parts, nor too deep, to be written and read again."""
     parts, level = 0, [answer]
-    for _ in range(DEPTH_MAX):
+    for _ in range(ANSWER_LIMITS.depth_max):
         parts += len(level)
-        if parts > PARTS_MAX:
+        if parts > ANSWER_LIMITS.values_max:
             return False
         level = [part for whole in level for part in _parts_of(whole)]
         if not level:
@@ -141,6 +142,7 @@ def main() -> int:
     """Take the job from standard input and do it until killed."""
     out = _claim_stdout()
     _die_with_parent()
+    bound_memory()
     job = Job.parse(sys.stdin.buffer.readline(LINE_BYTES_MAX))
     if os.getppid() != job.parent:
         return EXIT_ORPHAN
@@ -173,6 +175,16 @@ def _claim_stdout() -> BinaryIO:
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
     return open(ours, "wb")  # noqa: PTH123 - for as long as the process lives
+
+
+def bound_memory() -> None:
+    """Have the kernel refuse more memory than this process may take: setrlimit(2).
+
+    It then ends, by whatever fails first, and its parent starts another one.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = MEMORY_BYTES_MAX if most == resource.RLIM_INFINITY else min(most, MEMORY_BYTES_MAX)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _die_with_parent() -> None:

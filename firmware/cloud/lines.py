@@ -20,7 +20,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-LINE_BYTES_MAX: Final = 1_048_576
+from firmware import bounded_json
+from firmware.cloud.values import ANSWER_BYTES_MAX, ANSWER_LIMITS
+from firmware.errors import JsonError
+
+LINE_BYTES_MAX: Final = ANSWER_BYTES_MAX
 """Longest line, either way."""
 
 
@@ -55,5 +59,18 @@ class Job:
 
 
 def line(message: dict[str, Any]) -> bytes:
-    """Return a message as a line."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+    """Return a message as a line. Raises ValueError where there is half a character in it."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def read(text: bytes) -> object:
+    """Return the message of a line, whatever it is.
+
+    Raises:
+        JsonError: It is none, or one that would cost too much.
+    """
+    if len(text) > LINE_BYTES_MAX:
+        raise JsonError("TOO_LONG")
+    return bounded_json.parse(
+        bounded_json.decode(text, ANSWER_LIMITS), ANSWER_LIMITS, bounded_json.WITH_CONSTANTS
+    )

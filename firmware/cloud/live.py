@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from firmware.backoff import Backoff
-from firmware.cloud.lines import LINE_BYTES_MAX, Job
+from firmware.cloud.lines import LINE_BYTES_MAX, Job, read
+from firmware.errors import JsonError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,8 +195,8 @@ class LiveQueries:
     def _understand(self, text: bytes) -> bool:
         """Act on a line; False if it means nothing."""
         try:
-            message = json.loads(text)
-        except (ValueError, RecursionError):
+            message = read(text)
+        except JsonError:
             return False
         match message:
             case {"of": str(of), "value": value} if of in self._queries:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from firmware import bounded_json
 from firmware.cloud.errors import (
     ApplicationError,
     AuthenticationError,
@@ -20,15 +20,19 @@ from firmware.cloud.errors import (
     UploadRefusedError,
 )
 from firmware.cloud.settings import CloudSettings, checked_address
-from firmware.cloud.values import TOKEN_REFUSALS, plain, refusal_code
+from firmware.cloud.values import (
+    ANSWER_BYTES_MAX,
+    ANSWER_LIMITS,
+    TOKEN_REFUSALS,
+    plain,
+    refusal_code,
+)
+from firmware.errors import JsonError
 from firmware.tls import checked_pins, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import ModuleType
-
-ANSWER_BYTES_MAX: Final = 1_048_576
-"""Longest answer that is read."""
 
 Kind = Literal["query", "mutation"]
 
@@ -286,7 +290,7 @@ class _Answer:
     headers: Final[Mapping[str, str]] = {}
     """None: the client would print what a deprecation header says."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: str) -> None:
         self._json = _parsed(body)
 
     def json(self) -> dict[str, Any]:
@@ -314,8 +318,8 @@ def _check_upload_status(status: int) -> None:
     raise ServerError(status)
 
 
-def _read(raw: Any, deadline_s: float) -> bytes:  # noqa: ANN401 - urllib3's response, untyped in requests
-    """Read a body within its limits. The read timeout bounds each wait, the deadline their sum."""
+def _read(raw: Any, deadline_s: float) -> str:  # noqa: ANN401 - urllib3's response, untyped in requests
+    """Read a text within its limits. The read timeout bounds each wait, the deadline their sum."""
     body = bytearray()
     while piece := raw.read1(_PIECE_BYTES):
         body += piece
@@ -323,19 +327,22 @@ def _read(raw: Any, deadline_s: float) -> bytes:  # noqa: ANN401 - urllib3's res
             raise MalformedError(f"the cloud's answer is longer than {ANSWER_BYTES_MAX} bytes")
         if time.monotonic() > deadline_s:
             raise DeadlineError("the cloud's answer took too long to arrive")
-    return bytes(body)
+    try:
+        return bounded_json.decode(body, ANSWER_LIMITS)
+    except JsonError:
+        return ""  # which is no JSON either
 
 
-def _parsed_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Return what a body says, or None where it is no JSON."""
+def _parsed_json(body: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return what a body says, or None where it is no JSON that is read."""
     try:
         # Numbers are floats in Convex; its client reads no others.
-        return json.loads(body, parse_int=float)
-    except (ValueError, RecursionError):
+        return bounded_json.parse(body, ANSWER_LIMITS, bounded_json.WHOLE_AS_FLOATS)
+    except JsonError:
         return None
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
+def _parsed(body: str) -> dict[str, Any]:
     answer = _parsed_json(body)
     match answer:
         case {"status": "success", "value": _} | {"status": "error", "errorMessage": str()}:

@@ -226,7 +226,12 @@ class _Received(NamedTuple):
             ConfigurationError: It cannot be used.
         """
         configuration = ToyConfiguration.parse(value)
-        body = json.dumps(value, separators=(",", ":")).encode()
+        try:
+            body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        except UnicodeEncodeError:
+            body = b""
+        if not body:
+            raise ConfigurationError("the whole", "of whole characters")
         if len(body) > BODY_BYTES_MAX:
             raise ConfigurationError("the whole", f"at most {BODY_BYTES_MAX} bytes")
         return cls(body, configuration)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, Final, TypeVar, cast
 
+from firmware import bounded_json
+from firmware.errors import JsonError
 from firmware.ports import SpeechFormat
-from firmware.stream import bounded_json
 from firmware.stream.codec import (
     DEPTH_MAX,
     MESSAGE_BYTES_MAX,
@@ -40,6 +41,10 @@ from firmware.stream.messages import (
 from hardware.codec import PACKET_BYTES_MAX
 
 _Data = TypeVar("_Data", str, bytes)
+
+_LIMITS: Final = bounded_json.Limits(
+    depth_max=DEPTH_MAX, values_max=VALUES_MAX, wide_bytes_max=4 * WIDE_CHARS_MAX
+)
 
 
 class TextCodec(ABC):
@@ -143,7 +148,10 @@ class TextCodec(ABC):
         raise MessageError(DropReason.NOT_TEXT)
 
     def _text(self, data: str) -> Incoming:
-        value = bounded_json.parse(data, depth_max=DEPTH_MAX, values_max=VALUES_MAX)
+        try:
+            value = bounded_json.parse(data, _LIMITS)
+        except JsonError as error:
+            raise MessageError(DropReason[error.fault]) from None
         if not isinstance(value, dict):
             raise MessageError(DropReason.NOT_AN_OBJECT)
         fields = cast("Fields", value)

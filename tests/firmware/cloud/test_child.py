@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import math
 import os
 import select
 import signal
 import subprocess
 import sys
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from convex import ConvexInt64
 
-from firmware.cloud.child import DEPTH_MAX, EXIT_ORPHAN, PARTS_MAX, Watch, message_of
-from firmware.cloud.lines import LINE_BYTES_MAX, Job
+from firmware.cloud.child import EXIT_ORPHAN, Watch, message_of
+from firmware.cloud.lines import LINE_BYTES_MAX, Job, read
+from firmware.cloud.values import ANSWER_LIMITS
 from hardware.sim.clock import run_virtual
 from tests.firmware.cloud.examples import CONVEX_TOKEN, SECRET
 
@@ -48,6 +51,9 @@ def job(*functions: str, parent: int = 1) -> Job:
         heartbeat_ms=1_000,
         renewal_interval_ms=30_000,
     )
+
+
+DEPTH_MAX, VALUES_MAX, _ = astuple(ANSWER_LIMITS)
 
 
 def nested(depth: int) -> list[Any]:
@@ -231,18 +237,23 @@ def test_a_value_is_told_once() -> None:
         (None, {"failed": ""}),
         ({"a": b"x"}, {"failed": "UNREADABLE"}),
         ({"a": "x" * LINE_BYTES_MAX}, {"failed": "UNREADABLE"}),
-        ([[]] * PARTS_MAX, {"failed": "UNREADABLE"}),
-        ([[]] * (PARTS_MAX - 1), {"value": [[]] * (PARTS_MAX - 1)}),
-        (nested(DEPTH_MAX + 1), {"failed": "UNREADABLE"}),
+        ([0.5] * VALUES_MAX, {"failed": "UNREADABLE"}),
+        ([[]] * (VALUES_MAX // 2), {"failed": "UNREADABLE"}),
+        ([0.5] * (VALUES_MAX - 2), {"value": [0.5] * (VALUES_MAX - 2)}),
+        (nested(DEPTH_MAX), {"failed": "UNREADABLE"}),
         (nested(100_000), {"failed": "UNREADABLE"}),
-        (nested(DEPTH_MAX), {"value": nested(DEPTH_MAX)}),
-        ({"a": "\ud800"}, {"value": {"a": "\ud800"}}),
+        (nested(DEPTH_MAX - 1), {"value": nested(DEPTH_MAX - 1)}),
+        ({"a": "\ud800"}, {"failed": "UNREADABLE"}),
+        ({"a": "x" * LINE_BYTES_MAX + "🎈"}, {"failed": "UNREADABLE"}),
+        ({"a": "x" * (LINE_BYTES_MAX // 4) + "🎈"}, {"failed": "UNREADABLE"}),
+        ({"a": "Wörter und 🎈"}, {"value": {"a": "Wörter und 🎈"}}),
+        ({"a": math.inf}, {"value": {"a": math.inf}}),
     ],
 )
 def test_an_answer_becomes_a_line(answer: object, message: dict[str, object]) -> None:
-    """A value, or the code of a failure; never a failure's text."""
+    """A value that the parent takes, or the code of a failure; never a failure's text."""
     text = message_of(CONFIGURATION, answer)
-    assert json.loads(text) == {"of": CONFIGURATION} | message
+    assert read(text) == {"of": CONFIGURATION} | message
     assert text.count(b"\n") == 1
     assert len(text) <= LINE_BYTES_MAX
 
@@ -269,6 +280,23 @@ def test_nothing_else_that_is_printed_gets_between_the_lines() -> None:
         [sys.executable, "-c", program], capture_output=True, timeout=LIMIT_S, check=True
     )
     assert ended.stdout == b"ours\n"
+
+
+def test_the_process_takes_no_more_memory_than_it_may() -> None:
+    """Whatever the cloud sends: the toy's own memory stays."""
+    program = (
+        "from firmware.cloud import child\n"
+        "child.bound_memory()\n"
+        "bytearray(child.MEMORY_BYTES_MAX // 2)\n"
+        "try:\n"
+        "    bytearray(child.MEMORY_BYTES_MAX)\n"
+        "except MemoryError:\n"
+        "    print('no more')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=LIMIT_S, check=True
+    )
+    assert ended.stdout == b"no more\n"
 
 
 def test_a_process_whose_parent_is_gone_does_nothing() -> None:

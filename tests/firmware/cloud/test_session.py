@@ -24,7 +24,8 @@ from firmware.cloud.errors import (
     NetworkError,
     ServerError,
 )
-from firmware.cloud.session import ANSWER_BYTES_MAX, Session
+from firmware.cloud.session import Session
+from firmware.cloud.values import ANSWER_BYTES_MAX
 from tests.firmware.cloud import standin
 from tests.firmware.cloud.certificates import Authority
 from tests.firmware.cloud.examples import CANARIES, CONVEX_TOKEN, SECRET, settings

@@ -43,7 +43,7 @@ from firmware.stream.messages import (
 )
 from hardware.codec import PACKET_BYTES_MAX
 from tests.firmware.stream.gateway import REPLY_END, reply_packet
-from tests.firmware.stream.test_bounded_json import JSON
+from tests.firmware.test_bounded_json import JSON
 
 PACKETS = st.binary(min_size=1, max_size=PACKET_BYTES_MAX)
 SEQUENCES = st.integers(0, SEQUENCE_MAX)
