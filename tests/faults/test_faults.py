@@ -370,5 +370,5 @@ def test_turn_that_the_gateway_fails_ends_with_an_apology_and_the_next_is_answer
 def test_stream_that_is_refused_or_says_what_it_must_not_costs_a_turn_at_most(
     trial: Trial, trials: Trials
 ) -> None:
-    """A toy goes where no redirect points, and hears a reply to its end between all that is none."""
+    """A toy goes where no redirect points, and between what is no reply hears one to its end."""
     survived(trial, trials)
