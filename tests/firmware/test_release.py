@@ -215,11 +215,11 @@ def test_a_toy_becomes_another_with_the_real_table(tmp_path: Path) -> None:
                     lambda step: step.row == "configured.rest", LIMIT_S, since=since
                 )
                 assert guarded.toy.backend is not None
-                assert guarded.toy.backend.cloud.toy_id == "toy-2"
+                assert guarded.toy.backend.outbox._toy_id() == "toy-2"
                 assert guarded.toy.backend.cloud.configuration is not None
                 assert guarded.toy.backend.cloud.configuration.volume_limit_percent == 40
             async with locked(of) as guarded:
                 assert guarded.toy.backend is not None
-                assert guarded.toy.backend.cloud.toy_id == "toy-2"
+                assert guarded.toy.backend.outbox._toy_id() == "toy-2"
 
     run(test)

@@ -105,7 +105,7 @@ async def toy_of(
 ) -> AsyncIterator[Toy]:
     """Run a toy's cloud; afterwards nothing may be left of it."""
     toy = Toy(cloud_settings, folder, identity)
-    toy.cloud.start()
+    await toy.cloud.start()
     try:
         yield toy
     finally:

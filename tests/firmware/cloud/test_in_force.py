@@ -33,9 +33,14 @@ class CountingNote(Note):
 
 def loaded(path: Path) -> InForce:
     """Return what a start finds."""
-    in_force = InForce(Note(path))
-    in_force.load()
-    return in_force
+
+    async def main() -> InForce:
+        in_force = InForce(Note(path))
+        await in_force.load()
+        in_force.close()
+        return in_force
+
+    return run_virtual(main())
 
 
 def test_what_was_saved_is_found_at_the_next_start(tmp_path: Path) -> None:
