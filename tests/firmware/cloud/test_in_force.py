@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firmware.cloud.command import Stamp
 from firmware.cloud import in_force as in_force_module
+from firmware.cloud.command import Stamp
 from firmware.cloud.in_force import UNREADABLE, InForce, Mute, Volume
 from firmware.errors import NoteError
 from firmware.store.note import Note
