@@ -459,14 +459,13 @@ def test_what_is_kept_is_read_off_the_loops_thread_and_a_mute_comes_first(
     )
 
     async def test() -> None:
-        with monkeypatch.context() as patched:
-            async with toy_of(settings(), tmp_path) as toy:  # another start, with nothing noted
-                toy.table.posted.clear()
-                patched.setattr(Note, "load", noting(Note.load))
-                patched.setattr(ConfigurationCache, "load", noting(ConfigurationCache.load))
-                await toy.cloud.start()
-                assert [name for _, name, _ in toy.table.posted][:1] == ["mute"]
-        assert readers
+        toy = Toy(settings(), tmp_path, IDENTITY)
+        monkeypatch.setattr(Note, "load", noting(Note.load))
+        monkeypatch.setattr(ConfigurationCache, "load", noting(ConfigurationCache.load))
+        await toy.cloud.start()
+        assert [name for _, name, _ in toy.table.posted] == ["mute", "configured"]
+        await toy.cloud.close()
+        assert len(readers) == 2
         assert threading.current_thread().name not in readers
 
     run(test)
