@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from firmware.cloud.command import Command
@@ -250,11 +251,12 @@ class Commands:
 
     def _put(self, command: str, outcome: str, details: Mapping[str, object] | None = None) -> None:
         arguments: dict[str, object] = {"commandId": command, "outcome": outcome}
-        if details:
-            arguments["details"] = dict(details)
-        self._outlet.put(
-            ACKNOWLEDGE_FUNCTION, arguments, urgent=True, record_id=_record_of(command)
-        )
+        record_id = _record_of(command)
+        put = partial(self._outlet.put, ACKNOWLEDGE_FUNCTION, urgent=True, record_id=record_id)
+        put({**arguments, "details": dict(details)} if details else arguments)
+        if details and not self._outlet.knows(record_id):
+            # It was too long. Unanswered, the command would be carried out again and again.
+            put({**arguments, "outcome": "failed"})
 
     def _note_malformed(self, problem: str) -> None:
         self.malformed += 1
