@@ -21,6 +21,7 @@ from firmware.cloud.configuration import Consent
 from firmware.cloud.errors import CloudError
 from firmware.cloud.workers import Workers
 from firmware.errors import AudioStoreError
+from firmware.store.record import CONVERSATION_FUNCTION
 from hardware import ogg
 from hardware.errors import HardwareError
 from states import table
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from hardware.clock import Clock
     from states.events import FieldValue
     from states.machine import Step
-
-CONVERSATION_FUNCTION: Final = "conversations:create"
 
 TEXT_BYTES_MAX: Final = 6_000
 """Most words kept of either side of a turn, as JSON: a record has room for both."""

@@ -59,7 +59,8 @@ def test_ctrl_c_ends_it_cleanly_within_two_seconds() -> None:
     with started() as process:
         line = first_line(process)
         assert line.startswith("cloud ready: CONVEX_URL=http://127.0.0.1:")
-        assert "/audio-stream (Ctrl-C stops it)" in line
+        assert "/audio-stream CONTROL_URL=http://127.0.0.1:" in line
+        assert "/_dev (Ctrl-C stops it)" in line
         begun_s = time.monotonic()
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=TIMEOUT_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +30,7 @@ def test_work_that_fails_begins_anew_after_a_while(caplog: pytest.LogCaptureFixt
     """Each time after twice the wait, up to a minute; what it said itself is in no log."""
     began_s: list[float] = []
     run_virtual(supervised("the work", failing(9, began_s)))
-    waits_s = [round(after - before) for before, after in zip(began_s, began_s[1:], strict=False)]
+    waits_s = [round(after - before) for before, after in itertools.pairwise(began_s)]
     assert waits_s == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert waits_s[-1] * 1000 == RESTART_MS_MAX
     assert set(caplog.messages) == {"the work failed (ValueError): it begins anew"}

@@ -78,7 +78,7 @@ def with_rig(
 
     async def main() -> Rig:
         rig = Rig(folder, **changes)
-        rig.commands.start()
+        await rig.commands.start()
         await test(rig)
         await rig.commands.close()
         return rig

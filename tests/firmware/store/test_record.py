@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.store.record import Record, Stamp
+import firmware
+from firmware.store.record import LOG_FUNCTION, METRICS_FUNCTION, REPORT_FUNCTION, Record, Stamp
 
 RECORD = Record(
     "id-1",
@@ -68,3 +73,18 @@ def test_quotation_marks_in_its_arguments_are_escaped_once() -> None:
     record = replace(RECORD, arguments=arguments)
     assert len(record.encoded()) < len(arguments) + 300
     assert Record.decode(record.encoded()) == record
+
+
+def test_each_function_of_the_cloud_has_one_constant() -> None:
+    """Whoever renames one renames it everywhere."""
+    root = Path(firmware.__file__).parent
+    named = Counter(
+        node.value
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch("[a-z]+:[a-z]+[A-Z][A-Za-z]+|[a-z]+:(create|record)", node.value)
+    )
+    assert {REPORT_FUNCTION, METRICS_FUNCTION, LOG_FUNCTION} <= named.keys()
+    assert named.total() == len(named), "a function is named in more than one place"
