@@ -273,6 +273,9 @@ def test_a_journal_that_fails_later_stops_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         async with Composed(tmp_path / "data") as toy:
             await toy.arrives_at("auth")
+            assert toy.toy.backend is not None
+            assert toy.toy.backend._tidying is not None
+            await toy.toy.backend._tidying
             toy.toy.journal.close()
             (tmp_path / "data").rename(tmp_path / "elsewhere")
             (tmp_path / "data").touch()
