@@ -19,6 +19,7 @@ from firmware.cloud.conversations import Conversations, Side
 from firmware.cloud.credentials import Identity
 from firmware.cloud.delivery import Delivery
 from firmware.cloud.reports import Reports
+from firmware.cloud.retrying import with_retries
 from firmware.cloud.toy_choice import ToyChoice
 from firmware.cloud.uploads import Uploader
 from firmware.error_log import ErrorLog
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT_S: Final = 0.7
 """How long closing waits for what is far away, before it saves what is kept."""
+UPLOAD_MS_MAX: Final = 100_000
+"""Longest time for the upload of an export, all tries together."""
 AUDIO_FOLDER: Final = "audio"
 AUDIO_KEY: Final = "audio"
 """Of the vault: encrypts stored speech."""
@@ -93,6 +96,7 @@ class Backend:
         device_id = settings.identity.device_id
         toy = ToyChoice(Note(data / TOY_FILE), settings.identity.toy_id)
         chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
+        self._chance = chance
         self._vault = vault
         self._boot_id = boot_id()
         self._is_open = asyncio.Event()
@@ -127,9 +131,10 @@ class Backend:
             self.outbox,
             self.uplink,
             self._audio,
+            toy_id=lambda: toy.id,
             clock=clock,
-            forget_words=self.outbox.forget_words,
-            forget_speech=self.outbox.forget_speech,
+            forget_words=self._forget_words,
+            forget_speech=self._forget_speech,
         )
         self.cloud = Cloud(
             settings.cloud,
@@ -149,12 +154,12 @@ class Backend:
             ],
             on_toy=[self.stream.set_toy],
             erasable={
-                "what is said and done": self.outbox.erase,
                 "stored speech": self._conversations.erase,
+                "what is said and done": self._erase_outbox,
                 "the key of stored speech": self._forget_key,
                 "the journal": erase_journal,
             },
-            held=held_by(self.outbox),
+            held=held_by(self.outbox, self._audio),
             upload=self._upload,
             may_connect=self._may_connect,
         )
@@ -297,7 +302,25 @@ class Backend:
             self._delivery.wake()
 
     async def _upload(self, content: bytes, content_type: str) -> str:
-        return await self._uploader.upload_bytes(content, content_type)
+        return await with_retries(
+            "an upload",
+            lambda: self._uploader.upload_bytes(content, content_type),
+            random=self._chance,
+            deadline_ms=UPLOAD_MS_MAX,
+        )
+
+    def _forget_words(self) -> None:
+        self.outbox.forget_words()
+        self._delivery.recall_bulk()
+
+    def _forget_speech(self) -> None:
+        self.outbox.forget_speech()
+        self._delivery.recall_bulk()
+
+    async def _erase_outbox(self) -> None:
+        """Forget what waits for the cloud; last, since what ends a turn puts something there."""
+        self._delivery.recall_bulk()
+        await self.outbox.erase()
 
     async def _forget_key(self) -> None:
         """Make unreadable for ever what the card may still hold of deleted speech."""

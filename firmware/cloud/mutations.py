@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from firmware.store.record import (
     ACKNOWLEDGE_FUNCTION,
     CONVERSATION_FUNCTION,
+    LOG_FUNCTION,
     METRICS_FUNCTION,
     Record,
     Stamp,
@@ -56,6 +57,22 @@ def mutation(records: Sequence[Record], device_id: str, now: Stamp) -> Mutation:
             "recordId": hashlib.sha256(ids.encode()).hexdigest()[:_ID_CHARS],
         },
     )
+
+
+def held_up_log(held: Record, now: Stamp) -> Record:
+    """Return a log which says that a record is held up; the same one however often it is sent.
+
+    Where that is a log itself, it is a metric that says so: another function, in case it is that.
+    """
+    arguments: dict[str, object]
+    name = hashlib.sha256(held.record_id.encode()).hexdigest()[:_ID_CHARS]
+    if held.function == LOG_FUNCTION:
+        function, arguments = METRICS_FUNCTION, {"metrics": {"recordsHeldUp": 1}}
+    else:
+        context = {"function": held.function, "recordId": held.record_id}
+        function = LOG_FUNCTION
+        arguments = {"level": "warning", "code": "record_held_up", "context": context}
+    return Record(f"held-up-{name}", function, json.dumps(arguments), held.toy_id, now)
 
 
 def joined(records: Sequence[Record]) -> Sequence[Record]:

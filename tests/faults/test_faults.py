@@ -38,6 +38,7 @@ def _network(*rules: Mapping[str, object]) -> dict[str, object]:
 LATENCY = _network({"latency_ms": 400, "jitter_ms": 200})
 LOSS = _network({"loss_percent": 10})
 CUT = _network({"cut_after_bytes": 0})
+CUT_STREAM: Final = {**ESTABLISHED, "channel": "stream"}
 HALF_OPEN = _network({"half_open": True})
 CHANNELS: Final = ("http", "sync", "stream")
 
@@ -192,6 +193,33 @@ GATEWAY = (
         strikes=("cut_reply_after_packets",),
     ),
 )
+STREAM = (
+    *(
+        Trial(
+            name=f"stream-{fault}",
+            faults={fault: {"function": "stream", **how}, **_network(CUT_STREAM)},
+            strikes=(fault, "cut"),
+            ends=UNANSWERED,
+        )
+        for fault, how in (
+            ("http_status", {"status": 502}),
+            ("redirect", {"to": "ws://127.0.0.1:9/audio-stream"}),
+        )
+    ),
+    Trial(
+        name="stream-duplicate",
+        faults={"duplicate_delivery": {"function": "stream"}},
+        strikes=("duplicate_delivery",),
+    ),
+    *(
+        Trial(
+            name=f"stream-garbage-{kind}",
+            faults={"garbage": {"function": "stream", "kind": kind}},
+            strikes=("garbage",),
+        )
+        for kind in GARBAGE
+    ),
+)
 TRIALS: Final = (
     *SLOWNESS,
     *CUTS,
@@ -203,6 +231,7 @@ TRIALS: Final = (
     *DELIVERIES,
     *GARBLED,
     *GATEWAY,
+    *STREAM,
 )
 
 
@@ -334,4 +363,12 @@ def test_turn_that_the_gateway_fails_ends_with_an_apology_and_the_next_is_answer
     trial: Trial, trials: Trials
 ) -> None:
     """It says nothing, says that it cannot, throws the toy out, or is gone in the middle."""
+    survived(trial, trials)
+
+
+@by_name(STREAM)
+def test_stream_that_is_refused_or_says_what_it_must_not_costs_a_turn_at_most(
+    trial: Trial, trials: Trials
+) -> None:
+    """A toy goes where no redirect points, and hears a reply to its end between all that is none."""
     survived(trial, trials)

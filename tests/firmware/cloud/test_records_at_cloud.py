@@ -98,6 +98,7 @@ async def said(rig: Rig) -> Put:
         rig.outbox,
         recorder,
         rig.store,
+        toy_id=lambda: "toy-sim-1",
         clock=rig.clock,
         forget_words=lambda: None,
         forget_speech=lambda: None,
