@@ -14,7 +14,7 @@ from typing import Final
 from firmware import version
 from firmware.backend import Backend
 from firmware.body import Body
-from firmware.cloud.cloud import CONFIGURATION_FILE
+from firmware.cloud.cloud import CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE
 from firmware.cloud.reports import UntoldReports
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
@@ -23,9 +23,9 @@ from firmware.records import Records
 from firmware.settings import Settings
 from firmware.store.journal import JournalFile
 from firmware.store.lock import LockStore
+from firmware.store.outbox import URGENT_DATABASE
 from firmware.unbuilt import Unbuilt
 from firmware.voice.capture import Capture
-from firmware.voice.offline import OfflineAnswers
 from firmware.voice.playback import Playback
 from hardware.clock import Clock
 from hardware.microphone import OnFrame
@@ -42,6 +42,8 @@ from states.machine import Core
 JOURNAL: Final = "journal.jsonl"
 VAULT: Final = "vault"
 """The folder of the vault's keys, in the data folder."""
+TRACES: Final = (JOURNAL, CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE, URGENT_DATABASE)
+"""Files in the data folder of a toy that has lived, of which some outlive an erase."""
 
 
 class Toy:
@@ -104,6 +106,7 @@ class Toy:
                 loop=self.loop,
                 playback=self.playback,
                 erase_journal=self.journal.erase,
+                keeps_time=self.board.profile.keeps_time,
             )
         self.capture = Capture(
             settings.voice,
@@ -137,8 +140,7 @@ class Toy:
             yield from self.backend.performers
         else:
             yield UntoldReports()
-        yield OfflineAnswers(self.loop.post, acknowledge)
-        yield Unbuilt(acknowledge)
+        yield Unbuilt(self.loop.post, acknowledge)
         yield _Ending(self.stopped)
 
     def start(self) -> None:
@@ -159,7 +161,7 @@ class Toy:
         """Make the data folder where there is none; its lock record is the first thing in it."""
         try:
             self._data.mkdir(parents=True, exist_ok=True)
-            is_new = not any((self._data / name).exists() for name in (JOURNAL, CONFIGURATION_FILE))
+            is_new = not any((self._data / name).exists() for name in TRACES)
         except OSError as error:
             raise StoreError(
                 f"device.data_dir {self._data}: cannot be used: {error.strerror}; "

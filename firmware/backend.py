@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -18,18 +18,20 @@ from firmware.cloud.cloud import TOY_FILE, Cloud
 from firmware.cloud.conversations import Conversations, Side
 from firmware.cloud.credentials import Identity
 from firmware.cloud.delivery import Delivery
-from firmware.cloud.reports import REPORT_FUNCTION, Reports
+from firmware.cloud.reports import Reports
+from firmware.cloud.retrying import with_retries
 from firmware.cloud.toy_choice import ToyChoice
 from firmware.cloud.uploads import Uploader
 from firmware.error_log import ErrorLog
-from firmware.errors import AudioStoreError, RecordStoreError
 from firmware.export import held_by
-from firmware.metrics import Metrics
+from firmware.metrics import Gauge, Metrics
 from firmware.schedule import Schedule
 from firmware.store.audio import AudioStore
 from firmware.store.note import Note
 from firmware.store.outbox import Outbox
+from firmware.store.record import REPORT_FUNCTION
 from firmware.stream.stream import Stream
+from firmware.supervised import supervised
 from firmware.turn_times import TurnTimes
 from firmware.voice.recorder import Recorder
 from firmware.wall_clock import WallClock
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT_S: Final = 0.7
 """How long closing waits for what is far away, before it saves what is kept."""
+UPLOAD_MS_MAX: Final = 100_000
+"""Longest time for the upload of an export, all tries together."""
 AUDIO_FOLDER: Final = "audio"
 AUDIO_KEY: Final = "audio"
 """Of the vault: encrypts stored speech."""
@@ -70,6 +74,7 @@ class Backend:
         loop: Whose steps are observed, and to which events are posted.
         playback: Where replies go.
         erase_journal: Removes the journal's files.
+        keeps_time: Whether the board's clock can be believed as it is: see `WallClock.of_board`.
 
     Raises:
         AddressError: An address cannot be used (of the cloud, or of the stream).
@@ -86,15 +91,18 @@ class Backend:
         loop: Loop,
         playback: Playback,
         erase_journal: Callable[[], Awaitable[None]],
+        keeps_time: bool,
     ) -> None:
         device_id = settings.identity.device_id
         toy = ToyChoice(Note(data / TOY_FILE), settings.identity.toy_id)
         chance = Random()  # noqa: S311 - spreads retries; nothing is kept secret by it
+        self._chance = chance
         self._vault = vault
         self._boot_id = boot_id()
         self._is_open = asyncio.Event()
-        self._wall = WallClock(clock)
+        self._wall = WallClock.of_board(clock, keeps_time=keeps_time)
         self._opening: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._uninstall: Callable[[], None] = _nothing
         self.outbox = Outbox(
             settings.store,
@@ -123,9 +131,10 @@ class Backend:
             self.outbox,
             self.uplink,
             self._audio,
+            toy_id=lambda: toy.id,
             clock=clock,
-            forget_words=self.outbox.forget_words,
-            forget_speech=self.outbox.forget_speech,
+            forget_words=self._forget_words,
+            forget_speech=self._forget_speech,
         )
         self.cloud = Cloud(
             settings.cloud,
@@ -145,12 +154,12 @@ class Backend:
             ],
             on_toy=[self.stream.set_toy],
             erasable={
-                "what is said and done": self.outbox.erase,
                 "stored speech": self._conversations.erase,
+                "what is said and done": self._erase_outbox,
                 "the key of stored speech": self._forget_key,
                 "the journal": erase_journal,
             },
-            held=held_by(self.outbox),
+            held=held_by(self.outbox, self._audio),
             upload=self._upload,
             may_connect=self._may_connect,
         )
@@ -178,17 +187,8 @@ class Backend:
         self._metrics = Metrics(
             self.outbox,
             SystemSensors(data, lambda: self.cloud.child_pid),
-            turns,
-            {
-                "urgentRecords": lambda: self.outbox.counts.urgent_records,
-                "bulkRecords": lambda: self.outbox.counts.bulk_records,
-                "bulkBytes": lambda: self.outbox.counts.bulk_bytes,
-                "recordsDelivered": lambda: self._delivery.delivered,
-                "recordsGaveWay": lambda: self.outbox.counts.gave_way,
-                "recordsSetAside": lambda: self.outbox.counts.set_aside,
-                "eventsDropped": loop.dropped.total,
-                "effectsFailed": loop.failures.total,
-            },
+            (turns.take, *(durations.take for durations in self.cloud.calls.durations)),
+            self._gauges(loop),
             lambda: self.stream.counters,
         )
         self._schedule = Schedule(clock)
@@ -206,18 +206,46 @@ class Backend:
         yield self.cloud
         yield Reports(self.outbox)
 
+    def _gauges(self, loop: Loop) -> Mapping[str, Gauge]:
+        return {
+            "urgentRecords": lambda: self.outbox.counts.urgent_records,
+            "bulkRecords": lambda: self.outbox.counts.bulk_records,
+            "bulkBytes": lambda: self.outbox.counts.bulk_bytes,
+            "recordsDelivered": lambda: self._delivery.delivered,
+            "recordsGaveWay": lambda: self.outbox.counts.gave_way,
+            "recordsRefused": lambda: self.outbox.counts.refused,
+            "recordsSetAside": lambda: self.outbox.counts.set_aside,
+            "deliveriesFailed": lambda: self._delivery.failures,
+            "conversationsLost": lambda: self._conversations.records_lost,
+            "speechLost": lambda: self._conversations.speech_lost,
+            "speechGaveWay": lambda: self._audio.gave_way,
+            "speechDamaged": lambda: self._audio.damaged,
+            "speechFramesLeftOut": lambda: self.uplink.frames_left_out,
+            "commandsMalformed": lambda: self.cloud.commands.malformed,
+            "configurationsMalformed": lambda: self.cloud.configurations_malformed,
+            "troublesUntold": lambda: self._error_log.suppressed,
+            "troublesFailed": lambda: self._error_log.failures,
+            "eventsDropped": loop.dropped.total,
+            "effectsFailed": loop.failures.total,
+            "loopDelayMsMax": loop.take_delay_ms_max,
+        }
+
     def start(self) -> None:
         """Open what is kept, then take up what it says; nothing connects earlier."""
         self._uninstall = self._error_log.install()
         self._opening = asyncio.create_task(self._open(), name="backend")
+        self._tidying = asyncio.create_task(
+            supervised("tidying of stored speech", self._tidy), name="tidying"
+        )
 
     async def close(self) -> None:
         """End everything that is far away, then save what is kept for it."""
         self._uninstall()
         self._schedule.close()
         self._metrics.close()
-        if self._opening is not None:
-            self._opening.cancel()
+        for task in (self._opening, self._tidying):
+            if task is not None:
+                task.cancel()
         await self._delivery.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
@@ -228,10 +256,14 @@ class Backend:
         await self.outbox.close()
 
     async def _open(self) -> None:
-        await self.outbox.open()
-        with contextlib.suppress(RecordStoreError, AudioStoreError):  # told where it was found out
-            waiting = await self.outbox.audio_names()
-            await asyncio.to_thread(self._audio.keep_only, waiting)
+        """Begin; whatever fails of it, the toy connects, since a locked one is to be released."""
+        try:
+            await self._begin("the outbox", self.outbox.open)
+            await self._begin("the cloud", self.cloud.start)
+            self._delivery.start()
+            self._schedule.start()
+        finally:
+            self._is_open.set()
         if not self._vault.is_sealed:
             self.outbox.put(
                 REPORT_FUNCTION,
@@ -239,10 +271,18 @@ class Backend:
                 urgent=False,
                 record_id=f"vault-degraded-{self._boot_id}",
             )
-        self.cloud.start()
-        self._delivery.start()
-        self._schedule.start()
-        self._is_open.set()
+
+    async def _begin(self, name: str, begin: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await begin()
+        except Exception as error:  # noqa: BLE001 - what comes after it begins all the same
+            _log.error("%s cannot begin (%s)", name, type(error).__name__)
+
+    async def _tidy(self) -> None:
+        """Remove speech that nothing refers to any more, as soon as the card tells what does."""
+        await self._is_open.wait()
+        waiting = await self.outbox.audio_names()
+        await asyncio.to_thread(self._audio.keep_only, waiting)
 
     async def _may_connect(self) -> None:
         """Wait until what was kept is known, and the wall clock can judge certificates."""
@@ -262,7 +302,25 @@ class Backend:
             self._delivery.wake()
 
     async def _upload(self, content: bytes, content_type: str) -> str:
-        return await self._uploader.upload_bytes(content, content_type)
+        return await with_retries(
+            "an upload",
+            lambda: self._uploader.upload_bytes(content, content_type),
+            random=self._chance,
+            deadline_ms=UPLOAD_MS_MAX,
+        )
+
+    def _forget_words(self) -> None:
+        self.outbox.forget_words()
+        self._delivery.recall_bulk()
+
+    def _forget_speech(self) -> None:
+        self.outbox.forget_speech()
+        self._delivery.recall_bulk()
+
+    async def _erase_outbox(self) -> None:
+        """Forget what waits for the cloud; last, since what ends a turn puts something there."""
+        self._delivery.recall_bulk()
+        await self.outbox.erase()
 
     async def _forget_key(self) -> None:
         """Make unreadable for ever what the card may still hold of deleted speech."""

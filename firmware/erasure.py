@@ -31,6 +31,8 @@ class Erasure:
         erasable: What removes each kind of data, by its name, in this order.
         begin_anew: Called when all of it is gone, in the moment before ``erased`` is posted: forget
             what is remembered of it.
+        go_on: Called instead when some of it is left, in the moment before ``erase_failed`` is
+            posted: ask again for what is gone and still needed.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class Erasure:
         post: Post,
         acknowledge: Acknowledge,
         begin_anew: Sequence[Callable[[], None]],
+        go_on: Sequence[Callable[[], None]],
     ) -> None:
         self._erasable = dict(erasable)
         self._post = post
         self._acknowledge = acknowledge
         self._begin_anew = tuple(begin_anew)
+        self._go_on = tuple(go_on)
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,12 +77,9 @@ class Erasure:
                 for name, erase in self._erasable.items()
                 if not await _is_gone(name, erase, deadline_s)
             ]
-        if left:
-            self._post("erase_failed")
-        else:
-            for forget in self._begin_anew:
-                forget()
-            self._post("erased")
+        for follow in self._go_on if left else self._begin_anew:
+            follow()
+        self._post("erase_failed" if left else "erased")
         if command is not None:
             details = {"left": ", ".join(left)} if left else None
             self._acknowledge(command, "failed" if left else "done", details)

@@ -16,9 +16,8 @@ from types import TracebackType
 from typing import Final, NamedTuple
 
 from firmware.ports import Outlet
+from firmware.store.record import LOG_FUNCTION
 from hardware.clock import Clock
-
-LOG_FUNCTION: Final = "logs:create"
 
 OWN_LOGGERS: Final = ("firmware", "hardware", "states")
 """Whose templates are ours. Those of others may be put together from anything."""

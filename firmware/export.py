@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from firmware.ports import Acknowledge, PerformEffect
+from firmware.store.audio import AudioStore
 from firmware.store.outbox import Outbox
 from firmware.store.record import CONVERSATION_FUNCTION, Record
 
@@ -18,6 +20,8 @@ EXPORT_BYTES_MAX: Final = 1_048_576
 """Longest export at all. The toy holds little: what is longer shows a defect, and is not sent."""
 RECORDS_MAX: Final = 2_000
 """Most records that are looked through for conversations."""
+SPEECH_MAX: Final = 12
+"""Most utterances that go with an export: the longest of them come to less than it may be."""
 EXPORT_MS_MAX: Final = 120_000
 """Longest time for all of it."""
 EXPORTS_MAX: Final = 4
@@ -100,8 +104,11 @@ class _NotWholeError(Exception):
     """Something would be missing in the export; the text says what, in words for the guardian."""
 
 
-def held_by(outbox: Outbox) -> dict[str, Tell]:
-    """Return what tells of the conversations that wait in an outbox, and how much else does."""
+def held_by(outbox: Outbox, audio: AudioStore) -> dict[str, Tell]:
+    """Return what tells of the conversations that wait in an outbox, and how much else does.
+
+    Stored speech is told with its conversation, as base64 of an Ogg Opus file.
+    """
 
     async def waiting() -> object:
         return outbox.counts._asdict()
@@ -110,17 +117,31 @@ def held_by(outbox: Outbox) -> dict[str, Tell]:
         count = outbox.counts.bulk_records
         if count > RECORDS_MAX:
             raise _NotWholeError(f"{count} records wait for the cloud: ask again when fewer do")
-        return await asyncio.to_thread(_conversations, await outbox.head("bulk", RECORDS_MAX))
+        records = await outbox.everything("bulk")
+        talks = [record for record in records if record.function == CONVERSATION_FUNCTION]
+        if sum(bool(record.audio) for record in talks) > SPEECH_MAX:
+            raise _NotWholeError("too much speech waits for the cloud: ask again when less does")
+        return await asyncio.to_thread(_conversations, talks, audio)
 
     return {"waiting": waiting, "conversations": conversations}
 
 
-def _conversations(records: Sequence[Record]) -> object:
+def _conversations(records: Sequence[Record], audio: AudioStore) -> object:
     return [
-        {"recordId": record.record_id, "toyId": record.toy_id, **json.loads(record.arguments)}
+        {
+            "recordId": record.record_id,
+            "toyId": record.toy_id,
+            **json.loads(record.arguments),
+            **_speech(record, audio),
+        }
         for record in records
-        if record.function == CONVERSATION_FUNCTION
     ]
+
+
+def _speech(record: Record, audio: AudioStore) -> Mapping[str, object]:
+    """Return the speech that belongs to a conversation, if there is any. Raises AudioStoreError."""
+    stored = audio.get(record.audio)
+    return {} if stored is None else {"speech": base64.b64encode(stored).decode("ascii")}
 
 
 def _encoded(export: object) -> bytes:

@@ -31,7 +31,8 @@ NEVER_DROPPED: Final = frozenset(
     (
         *("press", "release", "privacy_switch", "mute", "shutdown"),
         *("safety_override", "pause", "lock", "emergency_stop", "violation", "unlock"),
-        *("urgent_full", "lock_unreadable", "records_read", "lock_written", "lock_write_failed"),
+        *("urgent_full", "urgent_low", "lock_unreadable"),
+        *("records_read", "lock_written", "lock_write_failed"),
         "configured",  # consent may be withdrawn by it
         *(name for name, kind in EVENTS.items() if kind.origin == "timer"),
     )
@@ -68,7 +69,7 @@ class Loop:
         self.dropped: Counter[str] = Counter()
         """Events, by name, for which there was no room or which the machine could not take."""
         self.failures: Counter[str] = Counter()
-        """Effects, by name, whose performer raised."""
+        """Effects, by name, whose performer raised; and ``observer``."""
         self._core = core
         self._recording = recording
         self._clock = clock
@@ -78,6 +79,8 @@ class Loop:
         self._deferred: dict[tuple[str, FieldValue], Event] = {}
         self._is_draining = False
         self._is_closed = False
+        self._woken_ms = 0
+        self._delay_ms_max = 0
         self._performs: dict[str, list[PerformEffect]] = {
             "recall": [self._recall],
             "forget": [self._forget],
@@ -118,6 +121,11 @@ class Loop:
         """Queue an event from any thread."""
         self._clock.call_soon_threadsafe(partial(self.post, name, **fields))
 
+    def take_delay_ms_max(self) -> int:
+        """Return how long an event waited at most for the asyncio loop, since the last call."""
+        delay_ms, self._delay_ms_max = self._delay_ms_max, 0
+        return delay_ms
+
     def close(self) -> None:
         """Take no more events: those who would perform what comes of them are about to close."""
         self._is_closed = True
@@ -126,9 +134,12 @@ class Loop:
     def _wake(self) -> None:
         if not self._is_draining:
             self._is_draining = True
+            self._woken_ms = self._clock.monotonic_ms()
             self._clock.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
+        delay_ms = self._clock.monotonic_ms() - self._woken_ms
+        self._delay_ms_max = max(self._delay_ms_max, delay_ms)
         try:
             for _ in range(BURST_MAX):
                 if not self._queue:
@@ -153,7 +164,11 @@ class Loop:
             else:
                 self._perform(effect)
         for observer in self.observers:
-            observer(step)
+            try:
+                observer(step)
+            except Exception:  # noqa: BLE001 - the others are to know of the step all the same
+                self.failures["observer"] += 1
+                _log.exception("an observer of the event %s failed", event.name)
 
     def _perform(self, effect: Effect) -> None:
         for perform in self._performs.get(effect.name, ()):

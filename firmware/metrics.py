@@ -1,4 +1,4 @@
-"""The device's metrics: what the computer, the queues, the turns and the stream tell, as records.
+"""The device's metrics: what computer, queues, turns, calls and stream tell, as records.
 
 A sample is one record; the delivery joins those that wait into batches.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
@@ -16,14 +16,13 @@ from firmware.cloud.errors import BacklogError
 from firmware.cloud.workers import Workers
 from firmware.errors import SettingsError
 from firmware.setting import setting
+from firmware.store.record import METRICS_FUNCTION
 
 if TYPE_CHECKING:
     from firmware.ports import Outlet
     from firmware.schedule import Schedule
-    from firmware.turn_times import TurnTimes
     from hardware.sensors import Reading, Sensors
 
-METRICS_FUNCTION: Final = "metrics:record"
 METRICS_MAX: Final = 200
 """Figures in one record."""
 
@@ -31,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 Gauge = Callable[[], float | None]
 """Tells one figure at once, on the loop; None where it cannot be told."""
+
+Take = Callable[[], Mapping[str, float]]
+"""Tells what was added up since the sample before, by the names at the cloud; likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,14 @@ class MetricsSettings:
 
 
 class Metrics:
-    """Takes samples: gauges and turns on the loop, sensors on a thread of its own.
+    """Takes samples: gauges and sums on the loop, sensors on a thread of its own.
 
     A sample that is due while the one before is still being read is left out and counted.
 
     Args:
         outlet: Where records go.
         sensors: The computer.
-        turns: The turns; an observer of the loop.
+        sums: What is added up between two samples: turns, latencies.
         gauges: Queue depths and other figures, by the name they have at the cloud.
         counters: Gives a dataclass of totals, or None; each becomes ``stream`` and its name.
     """
@@ -70,7 +72,7 @@ class Metrics:
         self,
         outlet: Outlet,
         sensors: Sensors,
-        turns: TurnTimes,
+        sums: Sequence[Take],
         gauges: Mapping[str, Gauge],
         counters: Callable[[], Any | None] = lambda: None,
     ) -> None:
@@ -78,7 +80,7 @@ class Metrics:
         """Samples that were left out."""
         self._outlet = outlet
         self._sensors = sensors
-        self._turns = turns
+        self._sums = tuple(sums)
         self._gauges = gauges
         self._counters = counters
         self._workers = Workers("the sensors", threads_max=1, waiting_max=0)
@@ -122,8 +124,10 @@ class Metrics:
         told: dict[str, float | None] = {
             **{_camel(name): value for name, value in asdict(reading).items()},
             **{name: gauge() for name, gauge in self._gauges.items()},
-            **self._turns.take(),
+            "samplesSkipped": self.skipped,
         }
+        for take in self._sums:
+            told |= take()
         if counters is not None:
             told |= {_camel(f"stream_{name}"): value for name, value in asdict(counters).items()}
         known = ((name, value) for name, value in told.items() if _is_number(value))

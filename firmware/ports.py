@@ -45,7 +45,7 @@ class Acknowledge(Protocol):
 class Outlet(Protocol):
     """Where records for the cloud go: the outbox."""
 
-    def put(
+    def put(  # noqa: PLR0913 - all that there is to say of a record
         self,
         function: str,
         arguments: Mapping[str, object],
@@ -53,14 +53,15 @@ class Outlet(Protocol):
         urgent: bool,
         record_id: str | None = None,
         audio: str = "",
+        toy_id: str | None = None,
     ) -> None:
         """Queue a record; returns at once, loop thread only. Order is kept within a class.
 
         `function` is the mutation it becomes. `arguments` is plain JSON without `deviceId`,
-        `toyId`, `recordId` and `timestamp`, which are added (the toy's id as of now). `record_id`
-        makes it idempotent: one that was put before, delivered or not, is not put again; a fresh
-        one is drawn if left out. `audio` names the stored audio (firmware.store.audio) that goes
-        with a conversation.
+        `toyId`, `recordId` and `timestamp`, which are added. `record_id` makes it idempotent: one
+        that was put before, delivered or not, is not put again; a fresh one is drawn if left out.
+        `audio` names the stored audio (firmware.store.audio) that goes with a conversation.
+        `toy_id` is the toy that it is about: the present one, if left out.
         """
         ...
 

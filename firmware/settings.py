@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
+from firmware.cloud.guardian_key import GuardianKey
 from firmware.cloud.settings import CloudSettings
 from firmware.errors import SettingsError
 from firmware.metrics import MetricsSettings
@@ -52,9 +53,6 @@ class IdentitySettings:
 
     def __post_init__(self) -> None:
         if self.guardian_key:
-            # Only here: few toys have one, and its library takes a while to load.
-            from firmware.cloud.guardian_key import GuardianKey  # noqa: PLC0415
-
             GuardianKey(self.guardian_key)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from firmware.durations import Durations
 from states.table import CAPTURING, SPEAKING, UNSENT, WAITING
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class TurnTimes:
     def __init__(self) -> None:
         self._uttered_ms: int | None = None
         self._turns = self._answered = self._failed = 0
-        self._replies_ms: list[int] = []
+        self._replies = Durations("reply")
 
     def __call__(self, step: Step) -> None:
         """Take a step."""
@@ -42,7 +43,7 @@ class TurnTimes:
         if step.source in CAPTURING and step.to in UNSENT:
             self._uttered_ms = at_ms
         elif step.source in WAITING and step.to in SPEAKING and self._uttered_ms is not None:
-            self._replies_ms.append(at_ms - self._uttered_ms)
+            self._replies.add(at_ms - self._uttered_ms)
             self._uttered_ms = None
 
     def take(self) -> Mapping[str, float]:
@@ -52,12 +53,8 @@ class TurnTimes:
             "turnsAnswered": self._answered,
             "turnsFailed": self._failed,
         }
-        if self._replies_ms:
-            told["replyMsMean"] = sum(self._replies_ms) / len(self._replies_ms)
-            told["replyMsMax"] = max(self._replies_ms)
         self._turns = self._answered = self._failed = 0
-        self._replies_ms = []
-        return told
+        return {**told, **self._replies.take()}
 
     def _end(self, outcome: FieldValue) -> None:
         self._uttered_ms = None

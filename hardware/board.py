@@ -33,6 +33,8 @@ class BoardProfile:
         rgb_pins: Red, green and blue of the LED, common cathode, each driven by PWM.
         debounce_ms: For how long after a reported edge further edges are taken for bounce.
         sound_card: The sound device's name.
+        keeps_time: Whether the system's clock runs while the device is off, and is somebody else's
+            to set. A Pi has no clock battery: it starts with the time of its last shutdown.
 
     Raises:
         MisuseError: The values contradict each other or name pins that do not exist.
@@ -45,6 +47,7 @@ class BoardProfile:
     rgb_pins: tuple[int, int, int]
     debounce_ms: int = 50
     sound_card: str
+    keeps_time: bool = False
 
     def __post_init__(self) -> None:
         """Refuse wiring that cannot be."""
@@ -69,7 +72,13 @@ PROFILES: Mapping[str, BoardProfile] = MappingProxyType(
     {
         profile.name: profile
         for profile in (
-            BoardProfile(name="sim", button_pin=17, rgb_pins=(5, 6, 13), sound_card="virtual"),
+            BoardProfile(
+                name="sim",
+                button_pin=17,
+                rgb_pins=(5, 6, 13),
+                sound_card="virtual",
+                keeps_time=True,
+            ),
             BoardProfile(name="rgb-pwm", button_pin=17, rgb_pins=(5, 6, 13), sound_card="default"),
         )
     }

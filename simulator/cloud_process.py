@@ -92,6 +92,10 @@ class CloudProcess:
         """Have the control API do something, and return its answer. Raises CloudLostError."""
         return await asyncio.to_thread(self._ask, "POST", what, body)
 
+    async def put(self, what: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - any JSON
+        """Have the control API change something, and return its answer. Raises CloudLostError."""
+        return await asyncio.to_thread(self._ask, "PUT", what, body)
+
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None) -> Any:  # noqa: ANN401 - JSON
         url = f"{self._control_url}/{path}"
         try:

@@ -54,7 +54,7 @@ EFFECTS: Final[Mapping[str, EffectKind]] = {
     "say": _kind(
         "turn command",
         "speak the guardian's words, after their own cue",
-        "reply_played answer_played answer_failed",
+        "words_began reply_played answer_played answer_failed",
     ),
     "answer_offline": _kind("turn", "answer from the device", "answer_played answer_failed"),
     # The stream.
@@ -201,7 +201,7 @@ def report_lock(b: Context, a: Context, _: Event) -> Effect:
 
 def report_unlock(b: Context, _a: Context, _e: Event) -> Effect:
     """Report that the lock ended."""
-    return Effect("report", {"kind": "unlocked", "urgent": False, "detail": b.held.id})
+    return Effect("report", {"kind": "unlocked", "urgent": True, "detail": b.held.id})
 
 
 def write_lock(_b: Context, a: Context, _e: Event) -> Effect:

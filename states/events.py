@@ -162,6 +162,9 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "nothing_kept": _kind("result", "there is no last reply to play again", "turn", turn=TURN),
     # Answers from the device.
     "answer_played": _kind("result", "the device's answer was played out", "turn", turn=TURN),
+    "words_began": _kind(
+        "result", "the guardian's words are heard", "turn", turn=TURN, command=COMMAND
+    ),
     "answer_failed": _kind("result", "the device has no answer", "turn", turn=TURN),
     # Availability and configuration.
     "bedtime": _kind("world", "what quiet hours and play budget say now", asleep=FLAG),

@@ -36,6 +36,7 @@ OPEN, ABANDON, UPLINK, FINISH = (
 REPLAY, ANSWER, END_REPLY = (x.of_turn(n) for n in ("replay", "answer_offline", "end_reply"))
 APPLY, TIGHTEN = x.of_configuration("apply_configuration"), x.of_configuration("tighten")
 DONE, KEPT, DENIED = x.acknowledge("done"), x.acknowledge("already"), x.acknowledge("refused")
+ERASED = x.report("erased", urgent=True)
 LOCK_IT = (x.write_lock, x.cue("locked"), x.report_lock, x.read_unread, x.acknowledge_replaced)
 
 # fmt: off
@@ -171,9 +172,9 @@ ROWS: Final = (
     row("setup.over",            "state_elapsed",       ("boot.setup",), "boot.testing"),
     row("setup.provisioned",     "provisioned",         ("boot.setup", "boot.unprovisioned"), "boot.reading", then=c.identity_unknown, do=FORGET),
     row("setup.reopened",        "press",               ("boot.unprovisioned",), STAY, when=g.first_press, then=c.press_begins_barred_chain, do=(x.cue("set_me_up"), SETUP_ON)),
-    row("erase.done",            "erased",              FREE,      "boot.reading", then=c.identity_unknown, do=FORGET),
-    row("erase.done_paused",     "erased",              PAUSED,    STAY,  then=c.identity_unknown, do=FORGET),
-    row("erase.done_locked",     "erased",              LOCKED_ONLY, PAUSE, then=(c.identity_unknown, c.paused), do=(FORGET, *LOCK_IT)),
+    row("erase.done",            "erased",              FREE,      "boot.reading", then=c.identity_unknown, do=(FORGET, ERASED)),
+    row("erase.done_paused",     "erased",              PAUSED,    STAY,  then=c.identity_unknown, do=(FORGET, ERASED)),
+    row("erase.done_locked",     "erased",              LOCKED_ONLY, PAUSE, then=(c.identity_unknown, c.paused), do=(FORGET, ERASED, *LOCK_IT)),
     row("erase.failed",          "erase_failed",        ("boot.erasing",), "boot.reading", do=x.report("erase_failed", urgent=True)),
     row("erase.late",            "state_elapsed",       ("boot.erasing",), "boot.reading", do=x.report("erase_failed", urgent=True)),
     row("erase.failed_late",     "erase_failed",        ANY,       STAY,  do=x.report("erase_failed", urgent=True)),
@@ -296,8 +297,9 @@ ROWS: Final = (
     # -- What a guardian asks for.
     row("command.stop",          "stop",                TURN,      HOME,  do=DONE, ends="guardian stopped it"),
     row("command.nothing_to_stop", "stop",              ANY,       STAY,  do=KEPT),
-    row("command.say",           "say",                 IDLE,      "speaking", then=c.turn_begins, do=(x.say, x.report("said_by_guardian", "command"))),
-    row("command.say_offline",   "say",                 READY,     "offline.answering", then=c.turn_begins, do=(x.say, x.report("said_by_guardian", "command"))),
+    row("command.say",           "say",                 IDLE,      "speaking", then=c.turn_begins, do=x.say),
+    row("command.say_offline",   "say",                 READY,     "offline.answering", then=c.turn_begins, do=x.say),
+    row("say.begins",            "words_began",         SPEAKING + ANSWERING, STAY, do=x.report("said_by_guardian", "command")),
     row("command.say_locked",    "say",                 LOCKED,    STAY,  do=DENIED),
     row("command.volume",        "volume",              ANY,       STAY,  do=(x.of_command("set_volume"), DONE)),
     row("command.extend",        "extend",              ANY,       STAY,  do=x.of_command("extend")),
@@ -321,6 +323,7 @@ ROWS: Final = (
 # fmt: on
 
 _STREAM = "stream_opened stream_failed stream_lost uplink_flushed turn_failed reply_began reply_dry reply_played nothing_kept"
+_ANSWER = "answer_played answer_failed words_began"
 _TIMERS = "state_elapsed hold_elapsed chain_elapsed dry_elapsed grace_elapsed violation_elapsed pause_elapsed lock_retry_elapsed"
 
 # fmt: off
@@ -332,7 +335,7 @@ UNACTED: Final = (
     ignore("wake.not_sampled",      "wake_heard",              ANY,                       "a detection from before the microphone closed"),
     ignore("speech.not_now",        "speech_started speech_ended", TURN,                  "the utterance is over, or the button ends it"),
     ignore("stream.not_now",        _STREAM,                   TURN,                      "the turn has moved on"),
-    ignore("answer.not_now",        "answer_played answer_failed", TURN,                  "the turn has moved on"),
+    ignore("answer.not_now",        _ANSWER,                    TURN,                      "the turn has moved on"),
     ignore("tokens.of_nobody",      "tokens_granted auth_failed tokens_lost auth_due", ANY, "the identity they belong to is gone or not read yet"),
     ignore("records.read_already",  "records_read",            ANY,                       "the records were read since"),
     ignore("violation.locked",      "violation",               LOCKED,                    "the toy is locked already"),
@@ -342,7 +345,7 @@ UNACTED: Final = (
     refuse("started.twice",         "started",                 ANY,                       "the service starts once"),
     refuse("fence.speech",          "speech_started speech_ended", ANY,                   "no turn is under way: its fence holds it back"),
     refuse("fence.stream",          _STREAM,                   ANY,                       "no turn is under way: its fence holds it back"),
-    refuse("fence.answer",          "answer_played answer_failed", ANY,                   "no turn is under way: its fence holds it back"),
+    refuse("fence.answer",          _ANSWER,                    ANY,                       "no turn is under way: its fence holds it back"),
     refuse("fence.lock",            "lock_written lock_write_failed", ANY,                "the toy is not locked: its fence holds it back"),
     refuse("fence.timer",           _TIMERS,                   ANY,                       "its timer is not armed here: its fence holds it back"),
 )

@@ -13,7 +13,7 @@ from devcloud import commands
 from devcloud.faults import FaultBoard
 from firmware.__main__ import GROUP, main
 from firmware.commands.diagram import document, with_overview
-from firmware.unbuilt import UNBUILT
+from firmware.unbuilt import NOT_ACTED_ON, UNBUILT
 from hardware.patterns import Pattern
 from states.table import STATES
 
@@ -36,6 +36,13 @@ def test_the_readme_names_what_this_build_cannot_do() -> None:
     _, rest = README.split("<!-- unbuilt: checked against firmware/unbuilt.py -->\n")
     told, _ = rest.split("<!-- end of unbuilt -->")
     assert told == "".join(f"- `{name}`: {means}\n" for name, means in UNBUILT.items())
+
+
+def test_the_readme_names_the_settings_that_change_nothing_yet() -> None:
+    """A parent who sets quiet hours is not to believe in them."""
+    _, rest = README.split("<!-- not acted on: checked against firmware/unbuilt.py -->\n")
+    told, _ = rest.split("<!-- end of not acted on -->")
+    assert told == "".join(f"- `{name}`: {means}\n" for name, means in NOT_ACTED_ON.items())
 
 
 def test_the_table_shows_only_lights_that_exist() -> None:

@@ -19,7 +19,7 @@ from devcloud.dialects.messages import ErrorCode
 from devcloud.dialects.seed import SeedDialect
 from devcloud.function import OF_DEVICE
 from devcloud.record_functions import MUTATIONS
-from firmware.cloud import authentication, cloud, commands, mutations, switching, uploads
+from firmware.cloud import authentication, cloud, mutations, switching, uploads
 from firmware.cloud.command import _KINDS as KINDS
 from firmware.store import record
 from firmware.stream.dialects import binary
@@ -92,7 +92,7 @@ def test_the_functions_are_those_that_the_toy_calls() -> None:
         authentication.FUNCTION,
         switching.CONFIGURATION,
         cloud.COMMANDS_FUNCTION,
-        commands.ACKNOWLEDGE,
+        record.ACKNOWLEDGE_FUNCTION,
         record.REPORT_FUNCTION,
         record.CONVERSATION_FUNCTION,
         record.METRICS_FUNCTION,

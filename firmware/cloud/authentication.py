@@ -173,7 +173,10 @@ class Authentication:
         self._due.set(max(0, int(lifetime_ms * RENEWAL_SHARE) - passed_ms))
         self._end.set(max(0, lifetime_ms - passed_ms))
         for take_up in self._on_tokens:
-            take_up(tokens)
+            try:
+                take_up(tokens)
+            except Exception as error:  # noqa: BLE001 - the others must have them all the same
+                _log.error("new tokens were not taken up (%s)", type(error).__name__)
         self._post("tokens_granted")
 
     def _rejection_delay_ms(self) -> int:

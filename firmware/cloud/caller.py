@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from firmware.cloud.errors import DeadlineError
 from firmware.cloud.session import Kind, Session
 from firmware.cloud.workers import Workers
+from firmware.durations import Durations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from firmware.cloud.settings import CloudSettings
 
@@ -72,6 +74,8 @@ class Caller:
         # Apart: an upload takes its time, and an emergency does not wait for it.
         self._upload_deadline_ms = settings.upload_deadline_ms
         self._uploaders = Workers("uploads", threads_max=1, waiting_max=UPLOADS_WAITING_MAX)
+        self.durations = (Durations("call"), Durations("upload"))
+        """How long calls and uploads took, those in vain too; for the metrics."""
 
     async def call(
         self,
@@ -88,7 +92,7 @@ class Caller:
             return parse(self._session.call(kind, function, arguments(), token))
 
         try:
-            async with asyncio.timeout(self._deadline_ms / 1000):
+            async with asyncio.timeout(self._deadline_ms / 1000), _timed(self.durations[0]):
                 return await asyncio.get_running_loop().run_in_executor(self._workers, work)
         except TimeoutError:
             pass
@@ -107,7 +111,7 @@ class Caller:
             return self._session.upload(url, body, content_type, device_id)
 
         try:
-            async with asyncio.timeout(self._upload_deadline_ms / 1000):
+            async with asyncio.timeout(self._upload_deadline_ms / 1000), _timed(self.durations[1]):
                 return await asyncio.get_running_loop().run_in_executor(self._uploaders, work)
         except TimeoutError:
             pass
@@ -118,3 +122,14 @@ class Caller:
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._uploaders.shutdown(wait=False, cancel_futures=True)
         self._session.close()
+
+
+@contextlib.asynccontextmanager
+async def _timed(durations: Durations) -> AsyncIterator[None]:
+    """Add how long it took, however it ends."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    try:
+        yield
+    finally:
+        durations.add(round((loop.time() - began_s) * 1000))

@@ -139,6 +139,7 @@ class Cloud:
             post=post,
             acknowledge=self._acknowledge,
             begin_anew=[self._begin_anew],
+            go_on=[self._ask_anew],
         )
         self._export = Export(
             {"configuration": self._tell_configuration, **held},
@@ -184,11 +185,6 @@ class Cloud:
         return self._authentication.tokens
 
     @property
-    def toy_id(self) -> str:
-        """The toy that the device is now."""
-        return self._toy.id
-
-    @property
     def calls(self) -> Caller:
         """One-shot calls of the cloud's functions and uploads, for whoever else needs some."""
         return self._caller
@@ -219,11 +215,21 @@ class Cloud:
         """The configuration in force; None while none was ever received."""
         return self._versions.in_force
 
-    def start(self) -> None:
-        """Take up what is kept: posts ``configured`` and ``mute`` where there is reason to."""
-        self._versions.load_cached()
-        self.commands.start()
-        self._polling.start()
+    @property
+    def configurations_malformed(self) -> int:
+        """How many configurations of the cloud could not be used."""
+        return self._versions.malformed
+
+    async def start(self) -> None:
+        """Take up what is kept: posts ``mute`` and ``configured`` where there is reason to.
+
+        In this order: the configuration may open a microphone that is muted.
+        """
+        try:
+            await self.commands.start()
+            await self._versions.load_cached()
+        finally:
+            self._polling.start()
 
     async def close(self) -> None:
         """End the child, the calls and the timers; finish what is being written."""
@@ -252,10 +258,14 @@ class Cloud:
         self._toy.begin_anew()
         self._take_up_toy()
 
+    def _ask_anew(self) -> None:
+        """Have every value told again: a configuration that was erased is not told by itself."""
+        self._live.ask(self._queries())
+
     def _take_up_toy(self) -> None:
         """Let everything be of the present toy, and nothing of the one before."""
         self._versions.begin_anew(self._cache())
-        self._live.ask(self._queries())
+        self._ask_anew()
         for take_up in self._on_toy:
             take_up(self._toy.id)
 

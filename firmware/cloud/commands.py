@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from firmware.cloud.command import Command
 from firmware.cloud.errors import MalformedError
 from firmware.cloud.in_force import Mute, Volume
 from firmware.errors import NoteError
+from firmware.store.record import ACKNOWLEDGE_FUNCTION, REPORT_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from firmware.ports import Outlet, PerformEffect, Post
     from states.events import FieldValue
     from states.machine import Step
-
-ACKNOWLEDGE: Final = "devices:ackCommand"
-REPORT: Final = "guardian:reportEvent"
 
 ROWS_MAX: Final = 100
 """Open commands that are looked at; the cloud sends the oldest first, and what is answered goes."""
@@ -89,9 +88,9 @@ class Commands:
         """The effects it performs."""
         return {"acknowledge": self.acknowledge, "set_volume": self._set_volume}
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Put into force again what was before the restart; once, before anything is received."""
-        self._in_force.load()
+        await self._in_force.load()
         mute, volume = self._in_force.mute, self._in_force.volume
         if volume is not None:
             self._newest["volume"] = volume.stamp
@@ -120,13 +119,17 @@ class Commands:
     def words_of(self, command: str) -> str | None:
         """Return what a ``say`` that is under way wants spoken; None if it is none.
 
-        For whoever performs ``say``, while performing it: afterwards the words are gone.
+        For whoever performs ``say``, while performing it: afterwards the words are gone. No event
+        carries them, since events are journalled whole; so this is the only way to them.
         """
         known = self._under_way.get(command)
         return None if known is None or known.kind != "say" else known.words
 
     def minutes_of(self, command: str) -> int | None:
-        """Return how much longer an ``extend`` that is under way allows; None if it is none."""
+        """Return how much longer an ``extend`` that is under way allows; None if it is none.
+
+        For whoever performs ``extend``, likewise: its event carries the command's id alone.
+        """
         known = self._under_way.get(command)
         return None if known is None or known.kind != "extend" else known.minutes
 
@@ -205,7 +208,7 @@ class Commands:
             return {**command.fields, "via": "subscription"}
         _log.warning("a release is not signed with the guardian's key: it is refused")
         self._outlet.put(
-            REPORT,
+            REPORT_FUNCTION,
             {
                 "eventType": "release_unsigned",
                 "details": {"lockId": lock_id, "commandId": command.id},
@@ -248,9 +251,12 @@ class Commands:
 
     def _put(self, command: str, outcome: str, details: Mapping[str, object] | None = None) -> None:
         arguments: dict[str, object] = {"commandId": command, "outcome": outcome}
-        if details:
-            arguments["details"] = dict(details)
-        self._outlet.put(ACKNOWLEDGE, arguments, urgent=True, record_id=_record_of(command))
+        record_id = _record_of(command)
+        put = partial(self._outlet.put, ACKNOWLEDGE_FUNCTION, urgent=True, record_id=record_id)
+        put({**arguments, "details": dict(details)} if details else arguments)
+        if details and not self._outlet.knows(record_id):
+            # It was too long. Unanswered, the command would be carried out again and again.
+            put({**arguments, "outcome": "failed"})
 
     def _note_malformed(self, problem: str) -> None:
         self.malformed += 1

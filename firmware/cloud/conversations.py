@@ -21,6 +21,7 @@ from firmware.cloud.configuration import Consent
 from firmware.cloud.errors import CloudError
 from firmware.cloud.workers import Workers
 from firmware.errors import AudioStoreError
+from firmware.store.record import CONVERSATION_FUNCTION
 from hardware import ogg
 from hardware.errors import HardwareError
 from states import table
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from hardware.clock import Clock
     from states.events import FieldValue
     from states.machine import Step
-
-CONVERSATION_FUNCTION: Final = "conversations:create"
 
 TEXT_BYTES_MAX: Final = 6_000
 """Most words kept of either side of a turn, as JSON: a record has room for both."""
@@ -64,11 +63,25 @@ _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
+class _Guardian:
+    """Who agrees, for the toy that the device is or was; None: nothing is known of it yet."""
+
+    consent: Consent | None = None
+
+    @property
+    def agreed(self) -> Consent:
+        """What counts as agreed to."""
+        return self.consent or NO_CONSENT
+
+
+@dataclass(slots=True)
 class _Turn:
-    """The turn that is under way."""
+    """A turn, of the toy that the device was when it began."""
 
     number: int
     since_ms: int
+    toy_id: str
+    guardian: _Guardian
     durations_ms: Counter[str] = field(default_factory=Counter)
     was_offline: bool = False
     words: dict[Side, str] = field(default_factory=dict, repr=False)
@@ -94,13 +107,15 @@ class Conversations:
 
     An observer of the loop's steps and of the configuration in force (`take_up`), and where the
     stream takes a turn's words (`take_words`). Performs ``purge_speech`` and ``switch_toy`` beside
-    others: speech is forgotten, and what the guardian of another toy agreed to counts no more.
+    others: speech is forgotten; and of the turns of a toy counts what its own guardian agrees to,
+    also if the device has become another toy since.
 
     Records are in the order in which turns ended. Loop thread only; what touches the card runs on
     a thread of its own.
 
     Args:
         outlet: Where records go.
+        toy_id: Gives the toy that the device is now.
         recorder: Keeps the present turn's speech.
         store: Keeps speech until the cloud has it.
         clock: Whose time.
@@ -114,6 +129,7 @@ class Conversations:
         recorder: Recorder,
         store: AudioStore,
         *,
+        toy_id: Callable[[], str],
         clock: Clock,
         forget_words: Callable[[], None],
         forget_speech: Callable[[], None],
@@ -128,8 +144,10 @@ class Conversations:
         self._clock = clock
         self._forget_words = forget_words
         self._forget_speech = forget_speech
-        self._consent: Consent | None = None
+        self._toy_id = toy_id
+        self._guardian = _Guardian()
         self._turn: _Turn | None = None
+        self._erasures = 0
         self._waiting: deque[_Ended] = deque()
         self._must_erase = False
         self._working: asyncio.Task[None] | None = None
@@ -157,15 +175,17 @@ class Conversations:
     def take_words(self, turn: int, side: Side, text: str) -> None:
         """Keep words of the present turn, if that is agreed to."""
         present = self._turn
-        if present is None or present.number != turn or not self._agreed.store_transcripts:
+        if present is None or present.number != turn:
+            return
+        if not present.guardian.agreed.store_transcripts:
             return
         said = present.words.get(side, "")
         present.words[side] = _cut(f"{said} {text}".strip())
 
     def take_up(self, configuration: ToyConfiguration) -> None:
         """Go by what the guardian agrees to from now on, and forget what that is no more."""
-        before, now = self._consent, configuration.consent
-        self._consent = now
+        before, now = self._guardian.consent, configuration.consent
+        self._guardian.consent = now
         self._recorder.allow(may_keep=now.store_audio)
         # The first configuration after a start may be the one that a power cut kept from acting.
         if not now.store_audio and (before is None or before.store_audio):
@@ -186,11 +206,14 @@ class Conversations:
     async def erase(self) -> None:
         """Forget everything that was said, here and on the card.
 
+        What was on its way there is dropped, so that nothing follows once this has returned.
+
         Raises:
             AudioStoreError: The card does not forget; another attempt is made by itself.
         """
         self.forget()
         self._turn = None
+        self._erasures += 1
         self._waiting.clear()
         self._forget_words()
         self._forget_speech()
@@ -210,20 +233,16 @@ class Conversations:
                 task.cancel()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    @property
-    def _agreed(self) -> Consent:
-        return self._consent or NO_CONSENT
-
     def _switch_toy(self, command: FieldValue) -> None:  # noqa: ARG002 - the effect's field
         self.forget()
         self._recorder.allow(may_keep=False)
-        self._consent = NO_CONSENT
+        self._guardian = _Guardian(NO_CONSENT)
 
     def _begin(self, turn: FieldValue, now_ms: int) -> None:
         assert isinstance(turn, int)  # noqa: S101 - by the vocabulary
         if self._turn is None or self._turn.number != turn:
             self._recorder.forget()
-            self._turn = _Turn(turn, now_ms)
+            self._turn = _Turn(turn, now_ms, self._toy_id(), self._guardian)
 
     def _end(self, turn: FieldValue, outcome: FieldValue) -> None:
         present = self._turn
@@ -240,7 +259,7 @@ class Conversations:
             self.records_lost += 1
 
     def _put(self, ended: _Ended, audio: str) -> None:
-        words = ended.turn.words if self._agreed.store_transcripts else {}
+        words = ended.turn.words if ended.turn.guardian.agreed.store_transcripts else {}
         self._outlet.put(
             CONVERSATION_FUNCTION,
             {
@@ -253,6 +272,7 @@ class Conversations:
             },
             urgent=False,
             audio=audio,
+            toy_id=ended.turn.toy_id,
         )
 
     def _work(self) -> None:
@@ -266,8 +286,10 @@ class Conversations:
                 if self._must_erase and not is_failing:
                     is_failing = not await self._erased()
                 if self._waiting:
-                    ended = self._waiting.popleft()
-                    self._put(ended, await self._stored(ended.recording))
+                    ended, erasures = self._waiting.popleft(), self._erasures
+                    audio = await self._stored(ended)
+                    if erasures == self._erasures:
+                        self._put(ended, audio)
         finally:
             self._working = None
 
@@ -283,13 +305,14 @@ class Conversations:
             return False
         return True
 
-    async def _stored(self, recording: Recording | None) -> str:
+    async def _stored(self, ended: _Ended) -> str:
         """Store speech, if that is still agreed to, and return its name; else an empty text."""
-        if recording is None or not self._agreed.store_audio:
+        recording, guardian = ended.recording, ended.turn.guardian
+        if recording is None or not guardian.agreed.store_audio:
             return ""
         try:
             name = await self._on_card(lambda: self._written(recording))
-            if self._agreed.store_audio:
+            if guardian.agreed.store_audio:
                 return name
             await self._on_card(lambda: self._store.remove(name))
         except (AudioStoreError, CloudError, HardwareError) as error:

@@ -119,7 +119,10 @@ class LiveQueries:
             self._outdated.clear()
             self._unanswered = set(self._queries)
             began_ms = self._clock.monotonic_ms()
-            reason = await self._live_once()
+            try:
+                reason = await self._live_once()
+            except Exception as error:  # noqa: BLE001 - no defect may make a locked toy deaf for good
+                reason = f"an error that nobody expected ({type(error).__name__})"
             if self._outdated.is_set():
                 continue
             if not self.lost.is_set():

@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from firmware.store.record import (
     ACKNOWLEDGE_FUNCTION,
     CONVERSATION_FUNCTION,
+    LOG_FUNCTION,
     METRICS_FUNCTION,
     Record,
     Stamp,
 )
+from firmware.wall_clock import rfc3339
 
 BATCH_FUNCTION: Final = "metrics:batchRecord"
 BATCH_RECORDS_MAX: Final = 60
 """Records that are joined into one call."""
 
-_WALL_MS_MAX: Final = 253_402_300_799_999  # the year 9999 ends: RFC 3339 goes no further
 _ID_CHARS: Final = 32
 
 
@@ -59,6 +59,22 @@ def mutation(records: Sequence[Record], device_id: str, now: Stamp) -> Mutation:
     )
 
 
+def held_up_log(held: Record, now: Stamp) -> Record:
+    """Return a log which says that a record is held up; the same one however often it is sent.
+
+    Where that is a log itself, it is a metric that says so: another function, in case it is that.
+    """
+    arguments: dict[str, object]
+    name = hashlib.sha256(held.record_id.encode()).hexdigest()[:_ID_CHARS]
+    if held.function == LOG_FUNCTION:
+        function, arguments = METRICS_FUNCTION, {"metrics": {"recordsHeldUp": 1}}
+    else:
+        context = {"function": held.function, "recordId": held.record_id}
+        function = LOG_FUNCTION
+        arguments = {"level": "warning", "code": "record_held_up", "context": context}
+    return Record(f"held-up-{name}", function, json.dumps(arguments), held.toy_id, now)
+
+
 def joined(records: Sequence[Record]) -> Sequence[Record]:
     """Return the first records that can go in one call: metrics as far as they go, or one."""
     count = 0
@@ -74,19 +90,13 @@ def told_time(stamp: Stamp, now: Stamp) -> dict[str, object]:
     has not been started anew.
     """
     if stamp.clock_set:
-        return {"timestamp": timestamp(stamp.wall_ms)}
+        return {"timestamp": rfc3339(stamp.wall_ms)}
     age_ms, wall_ms = None, stamp.wall_ms
     if stamp.boot_id == now.boot_id:
         age_ms = max(0, now.monotonic_ms - stamp.monotonic_ms)
         if now.clock_set:
             wall_ms = now.wall_ms - age_ms
-    return {"timestamp": timestamp(wall_ms), "clockSet": False, "ageMs": age_ms}
-
-
-def timestamp(wall_ms: int) -> str:
-    """Return milliseconds since 1970 as RFC 3339 has it, in UTC: ``2026-11-25T02:14:53.120Z``."""
-    seconds, rest_ms = divmod(min(max(wall_ms, 0), _WALL_MS_MAX), 1_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ms:03}Z"
+    return {"timestamp": rfc3339(wall_ms), "clockSet": False, "ageMs": age_ms}
 
 
 def _own(record: Record, now: Stamp) -> dict[str, object]:

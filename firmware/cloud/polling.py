@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from firmware.cloud.errors import ApplicationError, AuthenticationError, CloudFaultError
+from firmware.supervised import supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +63,7 @@ class Polling:
 
     def start(self) -> None:
         """Begin to watch for the loss of the live queries."""
-        self._task = asyncio.create_task(self._run(), name="polling")
+        self._task = asyncio.create_task(supervised("polling", self._run), name="polling")
 
     def hint(self) -> None:
         """Ask soon, if it asks at all: somebody says that there is something new."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from firmware.store.record import REPORT_FUNCTION
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from firmware.ports import Outlet, PerformEffect
     from states.events import FieldValue
-
-REPORT_FUNCTION: Final = "guardian:reportEvent"
 
 _log = logging.getLogger(__name__)
 

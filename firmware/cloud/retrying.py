@@ -20,7 +20,7 @@ from firmware.cloud.errors import (
 from firmware.cloud.values import TOKEN_REFUSALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from random import Random
 
     from firmware.cloud.caller import Calls
@@ -65,20 +65,39 @@ async def call_with_retries(  # noqa: PLR0913 - what a call is made of
         CloudFaultError: What the last try raised; or DeadlineError, when time was up.
         ClosedError: The calls are closed.
     """
+    return await with_retries(
+        function,
+        lambda: calls.call(kind, function, arguments, parse, token=token),
+        random=random,
+        deadline_ms=deadline_ms,
+    )
+
+
+async def with_retries(
+    name: str, attempt: Callable[[], Awaitable[_T]], *, random: Random, deadline_ms: int
+) -> _T:
+    """Make an attempt as often as `call_with_retries` makes a call, in as long as it may take.
+
+    `name` is what is attempted, for errors.
+
+    Raises:
+        CloudFaultError: What the last try raised; or DeadlineError, when time was up.
+        ClosedError: The calls are closed.
+    """
     backoff = Backoff(RETRY_MS_MIN, RETRY_MS_MAX, random)
     try:
         async with asyncio.timeout(deadline_ms / 1000):
             for _ in range(TRIES_MAX - 1):
                 try:
-                    return await calls.call(kind, function, arguments, parse, token=token)
+                    return await attempt()
                 except CloudFaultError as error:
                     if what_follows(error) != "wait":
                         raise
                 await asyncio.sleep(backoff.next_delay_ms() / 1000)
-            return await calls.call(kind, function, arguments, parse, token=token)
+            return await attempt()
     except TimeoutError:
         pass
-    raise DeadlineError(f"{function} was not answered within {deadline_ms} ms")
+    raise DeadlineError(f"{name} was not answered within {deadline_ms} ms")
 
 
 def what_follows(error: Exception) -> Follows:

@@ -87,18 +87,24 @@ class Switching:
             await asyncio.wait(self._saving)
 
     async def _look(self) -> None:
-        while self._wanted:
-            command = self._wanted.pop(0)
-            try:
-                await self._find(command)
-            except CloudFaultError as error:
-                _log.warning("the toy does not become another: %s", error)
-                is_unknown = isinstance(error, ApplicationError) and error.code == TOY_NOT_FOUND
-                self._acknowledge(command.id, "refused" if is_unknown else "failed")
-            else:
-                self._found[command.id] = command
-                self._post("switch_toy", command=command.id)
-        self._looking = None
+        try:
+            while self._wanted:
+                await self._look_for(self._wanted.pop(0))
+        finally:
+            self._looking = None
+
+    async def _look_for(self, command: Command) -> None:
+        try:
+            await self._find(command)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the guardian is answered
+            # Only our own texts are known to hold nothing.
+            reason = error if isinstance(error, CloudFaultError) else type(error).__name__
+            _log.warning("the toy does not become another: %s", reason)
+            is_unknown = isinstance(error, ApplicationError) and error.code == TOY_NOT_FOUND
+            self._acknowledge(command.id, "refused" if is_unknown else "failed")
+        else:
+            self._found[command.id] = command
+            self._post("switch_toy", command=command.id)
 
     async def _find(self, command: Command) -> None:
         """Return if the cloud has the toy; raise what it says otherwise."""

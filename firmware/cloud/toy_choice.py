@@ -7,10 +7,13 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from firmware.cloud.command import Stamp
+from firmware.cloud.errors import CloudError
 from firmware.cloud.workers import Workers
 from firmware.errors import NoteError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firmware.store.note import Note
 
 FORMAT: Final = 1
@@ -60,7 +63,7 @@ class ToyChoice:
         """
         stamp = self._stamp
         facts = {"format": FORMAT, "toyId": self._id, **({} if stamp is None else stamp._asdict())}
-        await asyncio.get_running_loop().run_in_executor(self._worker, self._note.store, facts)
+        await self._on_worker(lambda: self._note.store(facts))
 
     async def erase(self) -> None:
         """Remove the note: the next start begins with the configured toy.
@@ -68,11 +71,17 @@ class ToyChoice:
         Raises:
             NoteError: It could not be removed.
         """
-        await asyncio.get_running_loop().run_in_executor(self._worker, self._note.remove)
+        await self._on_worker(self._note.remove)
 
     def close(self) -> None:
         """Take no more saves; the one under way is finished."""
         self._worker.shutdown(wait=False)
+
+    async def _on_worker(self, work: Callable[[], None]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        except CloudError as error:  # the card has kept the thread busy for too long
+            raise NoteError(str(error)) from error
 
     def _load(self) -> None:
         try:

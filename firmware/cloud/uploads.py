@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from firmware.backoff import Backoff
 from firmware.cloud.errors import (
     AuthenticationError,
+    CloudError,
     MalformedError,
     SpeechUnavailableError,
     UploadExpiredError,
@@ -25,7 +26,7 @@ from firmware.cloud.workers import Workers
 from firmware.errors import AudioStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from random import Random
 
     from firmware.cloud.caller import Calls
@@ -104,8 +105,12 @@ class Uploader:
         audio = await self._on_card(lambda: self._store.get(name))
         if audio is None:
             return None
-        storage_id = await self.upload_bytes(audio, SPEECH_TYPE)
-        return storage_id if await self._on_card(lambda: self._store.has(name)) else None
+
+        async def is_wanted() -> bool:
+            return await self._on_card(lambda: self._store.has(name))
+
+        storage_id = await self._upload(audio, SPEECH_TYPE, is_wanted)
+        return storage_id if await is_wanted() else None
 
     async def upload_bytes(self, content: bytes, content_type: str) -> str:
         """Upload a file that is in memory and return the id that the cloud gave it.
@@ -117,13 +122,9 @@ class Uploader:
             CloudFaultError: It cannot be uploaded now; the class says why.
             ClosedError: It is closed.
         """
-        backoff = Backoff(RETRY_DELAY_MS_MIN, RETRY_DELAY_MS_MAX, self._random)
-        for _ in range(TRIES_MAX - 1):
-            try:
-                return await self._post(content, content_type)
-            except UploadExpiredError:
-                await self._wait(backoff.next_delay_ms())
-        return await self._post(content, content_type)
+        uploaded = await self._upload(content, content_type, _always)
+        assert uploaded is not None  # noqa: S101 - it is always wanted
+        return uploaded
 
     async def stored(self, name: str) -> None:
         """Remove the speech: the conversation that names it has been stored by the cloud.
@@ -132,14 +133,28 @@ class Uploader:
         """
         try:
             await self._on_card(lambda: self._store.remove(name))
-        except SpeechUnavailableError:
+        except CloudError:
             _log.warning("speech that the cloud has could not be removed from the card")
 
     def close(self) -> None:
         """Take no more; what is under way on the card ends by itself."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    async def _post(self, content: bytes, content_type: str) -> str:
+    async def _upload(
+        self, content: bytes, content_type: str, is_wanted: Callable[[], Awaitable[bool]]
+    ) -> str | None:
+        """Post to one address after another; None once it is not wanted any more."""
+        backoff = Backoff(RETRY_DELAY_MS_MIN, RETRY_DELAY_MS_MAX, self._random)
+        for _ in range(TRIES_MAX - 1):
+            try:
+                return await self._post(content, content_type, is_wanted)
+            except UploadExpiredError:
+                await self._wait(backoff.next_delay_ms())
+        return await self._post(content, content_type, is_wanted)
+
+    async def _post(
+        self, content: bytes, content_type: str, is_wanted: Callable[[], Awaitable[bool]]
+    ) -> str | None:
         token = self._token()
         if token is None:
             raise AuthenticationError("there is no token to upload with")
@@ -147,6 +162,8 @@ class Uploader:
         url = await self._calls.call(
             "mutation", URL_FUNCTION, lambda: arguments, upload_url, token=token
         )
+        if not await is_wanted():  # asked for last: what was withdrawn is not sent once more
+            return None
         answer = await self._posts.upload(url, content, content_type, self._device_id)
         return storage_id(answer)
 
@@ -164,6 +181,10 @@ class Uploader:
         except AudioStoreError as error:
             problem = str(error)
         raise SpeechUnavailableError(problem)
+
+
+async def _always() -> bool:
+    return True
 
 
 def upload_url(value: object) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WAITING_MAX: Final = 16
 """Versions that may wait for their effect; of more, the oldest are forgotten."""
 
+LOAD_TIMEOUT_S: Final = 5.0
+"""How long the start waits for the card."""
+
 BODY_BYTES_MAX: Final = 262_144
 """Longest configuration, as JSON: ten times what a guardian with many topics would write."""
 
@@ -81,12 +84,6 @@ class ConfigurationVersions:
         return self._in_force
 
     @property
-    def pending(self) -> ToyConfiguration | None:
-        """The newest configuration that waits to come into force, if any."""
-        newest = self._waiting.get(self._newest_version)
-        return None if newest is None else newest.configuration
-
-    @property
     def as_sent(self) -> dict[str, object] | None:
         """The configuration that came into force last, as the cloud sent it; None without one."""
         return None if self._sent is None else json.loads(self._sent.body)
@@ -96,13 +93,22 @@ class ConfigurationVersions:
         """How many configurations of the cloud were dropped because they could not be used."""
         return self._malformed
 
-    def load_cached(self) -> None:
-        """Take up the configuration on disk, if there is one; once, before anything is received."""
+    async def load_cached(self) -> None:
+        """Take up the configuration on disk, if there is one; once, before anything is received.
+
+        A card that says nothing for `LOAD_TIMEOUT_S` is as one without.
+        """
         try:
-            value = self._cache.load()
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
+                value = await asyncio.get_running_loop().run_in_executor(
+                    self._writer, self._cache.load
+                )
             if value is None:
                 return
             received = _Received.read(value)
+        except TimeoutError:
+            _log.warning("no cached configuration: the card does not answer")
+            return
         except (CacheError, ConfigurationError) as error:
             _log.warning("no cached configuration: %s", error)
             return

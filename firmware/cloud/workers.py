@@ -46,7 +46,7 @@ class Workers(Executor):
         """Run `fn` in a thread as soon as one is free.
 
         Raises:
-            BacklogError: Too many calls wait already.
+            BacklogError: Too many calls wait already, or there is no thread to be had.
             ClosedError: `shutdown` was called.
         """
         future: Future[_T] = Future()
@@ -55,12 +55,9 @@ class Workers(Executor):
                 raise self._closed_error()
             if self._calls >= self._calls_max:
                 raise BacklogError(f"{self._calls} calls already wait for {self._name}")
-            self._calls += 1
             if len(self._threads) < self._threads_max:
-                name = f"{self._name}-{len(self._threads)}"
-                thread = threading.Thread(target=self._work, name=name, daemon=True)
-                thread.start()
-                self._threads.append(thread)
+                self._start_thread()
+            self._calls += 1
             self._queue.put(_Job(future, lambda: fn(*args, **kwargs)))
         return future
 
@@ -80,6 +77,18 @@ class Workers(Executor):
         if wait:
             for thread in threads:
                 thread.join()
+
+    def _start_thread(self) -> None:
+        """Start one more; where the system has none left, those there are must do."""
+        name = f"{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if self._threads:
+                return
+            raise BacklogError(f"no thread can be started for {self._name}") from None
+        self._threads.append(thread)
 
     def _refuse_waiting(self) -> None:
         while True:

@@ -86,9 +86,14 @@ class AudioStore:
         self._key = key
         self._settings = settings
         self._lock = threading.Lock()
+        # Under the lock: whether `keep_only` was done, and what was put before.
+        self._is_tidy = False
+        self._put: set[str] = set()
 
     def keep_only(self, names: Collection[str]) -> int:
-        """Remove what none of `names` asks for, and what was half written; at start, before `put`.
+        """Remove what none of `names` asks for, and what was half written; once, after the start.
+
+        What was put since the start is spared: the names may have been gathered before.
 
         Returns:
             How many files were removed.
@@ -96,12 +101,14 @@ class AudioStore:
         Raises:
             AudioStoreError: The folder cannot be made or cleared.
         """
-        wanted = {f"{name}{_SUFFIX}" for name in names}
         with self._lock, _told("cannot be cleared"):
+            wanted = {f"{name}{_SUFFIX}" for name in {*names, *self._put}}
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             unwanted = [path for path in self._folder.iterdir() if path.name not in wanted]
             for path in unwanted:
                 path.unlink(missing_ok=True)
+            self._is_tidy = True
+            self._put.clear()
             return len(unwanted)
 
     def put(self, audio: bytes) -> str:
@@ -122,6 +129,8 @@ class AudioStore:
             nonce = secrets.token_bytes(NONCE_BYTES)
             sealed = nonce + self._cipher().encrypt(nonce, audio, name.encode())
             self._make_room(stored, len(sealed))
+            if not self._is_tidy:
+                self._put = self._put.intersection(stored) | {name}
             write_durably(self._path(name), sealed)
             return name
 

@@ -39,7 +39,9 @@ class BulkStore:
     """
 
     def __init__(self, runtime: Path, data: Path, boot_id: str) -> None:
-        self._database = RecordDatabase(runtime / DATABASE, synchronous="OFF", boot_id=boot_id)
+        self._database = RecordDatabase(
+            runtime / DATABASE, synchronous="OFF", boot_id=boot_id, keeps_damaged=False
+        )
         self._saved = BulkLog(data / LOG)
         self._logged: dict[str, str] = {}
         self._is_dirty = False

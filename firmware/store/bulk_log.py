@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from firmware.errors import RecordStoreError
-from firmware.store.files import append_durably, write_durably
+from firmware.store.files import (
+    append_durably,
+    clear_half_written,
+    remove_durably,
+    write_durably,
+)
 from firmware.store.record import Record
 
 MAGIC: Final = b"pommai-bulk 1\n"
@@ -51,6 +56,7 @@ class BulkLog:
         records: dict[str, Record] = {}
         self.bytes = self.cut_bytes = 0
         try:
+            clear_half_written(self._path)
             with self._path.open("rb") as file:
                 for operations, end in _frames(file):
                     self.bytes = end
@@ -94,9 +100,9 @@ class BulkLog:
         self.bytes = len(content)
 
     def remove(self) -> None:
-        """Remove the log. Raises RecordStoreError."""
+        """Remove the log; no power cut brings it back. Raises RecordStoreError."""
         try:
-            self._path.unlink(missing_ok=True)
+            remove_durably(self._path)
         except OSError as error:
             raise RecordStoreError(f"{self._path} cannot be removed: {error.strerror}") from error
         self.bytes = 0

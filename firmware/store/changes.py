@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from firmware.store.record import Private, Record
+
+DONE_MAX: Final = 8_192
+"""Ids of records done with that a failing disk is yet to be told; the oldest give way. What is on
+that disk under such an id is delivered once more, and the cloud knows it again."""
+ASIDE_MAX: Final = 100
+"""Records that were set aside and are kept for a person to look at; the oldest give way."""
 
 
 @dataclass(slots=True)
@@ -34,6 +40,16 @@ class Changes:
         self.put.pop(record_id, None)
         self.stored.pop(record_id, None)
         self.done[record_id] = None
+        if len(self.done) > DONE_MAX:
+            del self.done[next(iter(self.done))]
+
+    def set_aside(self, record_id: str, code: str) -> None:
+        """Have a record taken out of those that wait, and kept."""
+        self.aside[record_id] = code
+        if len(self.aside) > ASIDE_MAX:
+            oldest = next(iter(self.aside))
+            del self.aside[oldest]
+            self.finish(oldest)
 
     def forget(self, *private: Private) -> None:
         """Have something taken out of every conversation."""
@@ -48,12 +64,14 @@ class Changes:
             dict(self.put),
             self.forgotten,
             dict(self.stored),
-            {**self.aside, **later.aside},
+            dict(self.aside),
             dict(self.done),
         )
         both.forget(*later.forgotten)
         both.put |= later.put
         both.stored |= later.stored
+        for record_id, code in later.aside.items():
+            both.set_aside(record_id, code)
         for record_id in later.done:
             both.finish(record_id)
         return both
@@ -67,12 +85,14 @@ class Found(NamedTuple):
         remembered: Ids of records that are done with, oldest first.
         is_damaged: Something that was stored cannot be had any more.
         cut_bytes: What was cut off a log whose end was torn.
+        passing: Ids of those that wait which go past one that fails.
     """
 
     waiting: tuple[tuple[str, int], ...] = ()
     remembered: tuple[str, ...] = ()
     is_damaged: bool = False
     cut_bytes: int = 0
+    passing: tuple[str, ...] = ()
 
 
 class RecordStore(Protocol):

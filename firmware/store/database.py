@@ -16,14 +16,19 @@ from pathlib import Path
 from typing import Final, Literal
 
 from firmware.errors import RecordStoreError
-from firmware.store.changes import Changes, Found
-from firmware.store.record import CONVERSATION_FUNCTION, Private, Record
+from firmware.store.changes import ASIDE_MAX, Changes, Found
+from firmware.store.record import (
+    ACKNOWLEDGE_FUNCTION,
+    CONVERSATION_FUNCTION,
+    LOCK_REPORTS,
+    REPORT_FUNCTION,
+    Private,
+    Record,
+)
 
 SCHEMA_VERSION: Final = 1
 REMEMBERED_MAX: Final = 4_096
 """Ids of records done with that are kept: a command is not carried out again after a restart."""
-ASIDE_MAX: Final = 100
-"""Records that were set aside and are kept for a person to look at; the oldest give way."""
 DAMAGED_MAX: Final = 3
 """Damaged databases that are kept beside the present one; the oldest gives way."""
 BUSY_TIMEOUT_S: Final = 1.0
@@ -54,6 +59,11 @@ _SCHEMA: Final = (
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 _TABLES: Final = ("waiting", "done", "aside", "origin")
+# A body that was damaged is no JSON: asking for a part of it would fail the whole statement.
+_FUNCTION: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.function') END"
+_AUDIO: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.audio') END"
+_MAY_BE_CONVERSATION: Final = f"coalesce({_FUNCTION}, '') IN (?, '')"
+_EVENT: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.arguments.eventType') END"
 
 _log = logging.getLogger(__name__)
 
@@ -65,23 +75,31 @@ class _DamagedError(RecordStoreError):
 class RecordDatabase:
     """A `firmware.store.changes.RecordStore` in one SQLite database.
 
-    A database that is damaged, or was made by a later version, is put beside (``.damaged1`` is the
-    newest) and another one begun with whatever could still be read of it.
+    When a database is damaged, or was made by a later version, another one is begun with whatever
+    could still be read of it.
 
     Args:
         path: The file; folders above it are made.
         synchronous: Whether a commit waits for the disk.
         boot_id: Believe the database only if it was begun under this one; empty: always.
+        keeps_damaged: Whether a damaged one is put beside for a person to look at (``.damaged1`` is
+            the newest). Not where it may hold words: no erasing would find them there.
     """
 
     def __init__(
-        self, path: Path, *, synchronous: Literal["FULL", "OFF"], boot_id: str = ""
+        self,
+        path: Path,
+        *,
+        synchronous: Literal["FULL", "OFF"],
+        boot_id: str = "",
+        keeps_damaged: bool = True,
     ) -> None:
         self.is_new = False
         """Whether the last ``open`` began it."""
         self._path = path
         self._synchronous = synchronous
         self._boot_id = boot_id
+        self._keeps_damaged = keeps_damaged
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> Found:
@@ -94,11 +112,11 @@ class RecordDatabase:
                 self._connection = self._connect()
             except _DamagedError as damage:
                 _log.error(
-                    "%s is damaged (%s): it is put beside and another one begun",
+                    "%s is damaged (%s): another one is begun",
                     self._path,
                     damage,
                 )
-                saved = self._put_beside()
+                saved = self._put_beside() if self._keeps_damaged else self._rescued()
                 self._connection = self._connect()
                 self.apply(Changes(put={record.record_id: record for record in saved}))
                 return self._found(is_damaged=True)
@@ -170,9 +188,7 @@ class RecordDatabase:
     def audio_names(self) -> set[str]:
         """Return the names of the audio that goes with what waits: see `RecordStore`."""
         with self._world():
-            rows = self._open_database().execute(
-                "SELECT json_extract(body, '$.audio') FROM waiting"
-            )
+            rows = self._open_database().execute(f"SELECT {_AUDIO} FROM waiting")  # noqa: S608
             return {name for (name,) in rows if name}
 
     def save(self) -> None:
@@ -255,11 +271,24 @@ class RecordDatabase:
         database = self._open_database()
         waiting = database.execute("SELECT record_id, bytes FROM waiting ORDER BY place")
         done = database.execute("SELECT record_id FROM done ORDER BY place")
+        reports = ", ".join("?" * len(LOCK_REPORTS))
+        passing = database.execute(
+            f"SELECT record_id FROM waiting WHERE {_FUNCTION} = ? "  # noqa: S608 - our own
+            f"OR ({_FUNCTION} = ? AND {_EVENT} IN ({reports}))",
+            (ACKNOWLEDGE_FUNCTION, REPORT_FUNCTION, *sorted(LOCK_REPORTS)),
+        )
         return Found(
             tuple(waiting.fetchall()),
             tuple(record_id for (record_id,) in done.fetchall()),
             is_damaged,
+            passing=tuple(record_id for (record_id,) in passing.fetchall()),
         )
+
+    def _rescued(self) -> list[Record]:
+        """Remove the damaged database, and return the records that can still be read in it."""
+        records = list(_readable(self._path))
+        self._remove()
+        return records
 
     def _put_beside(self) -> list[Record]:
         """Rename the damaged database, and return the records that can still be read in it."""
@@ -341,19 +370,22 @@ def _is_damage(error: sqlite3.Error) -> bool:
 def _take_out(private: Collection[Private], database: sqlite3.Connection) -> None:
     """Take something out of every conversation; of those set aside nothing is kept."""
     rows = database.execute(
-        "SELECT place, body, storage_id FROM waiting WHERE json_extract(body, '$.function') = ?",
+        f"SELECT place, body, storage_id FROM waiting WHERE {_MAY_BE_CONVERSATION}",  # noqa: S608
         (CONVERSATION_FUNCTION,),
     ).fetchall()
     for place, body, storage_id in rows:
         record = _record(body, storage_id)
-        if record is not None:
+        if record is None:  # nobody can take anything out of it, and nobody will ever read it
+            database.execute("DELETE FROM waiting WHERE place = ?", (place,))
+        else:
             less = record.without(private)
             database.execute(
                 "UPDATE waiting SET body = ?, storage_id = ? WHERE place = ?",
                 (less.encoded(), less.storage_id, place),
             )
     database.execute(
-        "DELETE FROM aside WHERE json_extract(body, '$.function') = ?", (CONVERSATION_FUNCTION,)
+        f"DELETE FROM aside WHERE {_MAY_BE_CONVERSATION}",  # noqa: S608 - names of our own
+        (CONVERSATION_FUNCTION,),
     )
 
 

@@ -14,7 +14,7 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises OSError; ``path`` then holds what it held or, where only the folder could not be synced,
     ``content``.
     """
-    temporary = path.with_name(path.name + ".new")
+    temporary = _temporary(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -45,6 +45,26 @@ def append_durably(path: Path, length: int, content: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_durably(path: Path) -> None:
+    """Remove a file and what `write_durably` may have left of it at a power cut, for good.
+
+    Harmless where there is none. Raises OSError.
+    """
+    path.unlink(missing_ok=True)
+    clear_half_written(path)
+    if path.parent.exists():
+        sync_folder(path.parent)
+
+
+def clear_half_written(path: Path) -> None:
+    """Remove what a power cut left of a `write_durably`; not during one. Raises OSError."""
+    _temporary(path).unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
 
 
 def sync_folder(folder: Path) -> None:

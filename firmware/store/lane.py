@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Final, TypeVar
 
 from firmware.backoff import Backoff
@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 class Lane:
     """Records of one class, in order. Use it on the loop's thread only.
+
+    The order is that in which they were put; those that were put off stand behind all the others.
 
     Ids and sizes are in memory, records on disk; those that are not on disk yet are in memory as
     well. All that was put while the worker was busy goes to disk in one transaction. When the disk
@@ -54,6 +56,8 @@ class Lane:
         self._on_found = on_found
         self._worker = Workers(f"{name} records", threads_max=1, waiting_max=WORK_WAITING_MAX)
         self._waiting: dict[str, int] = {}
+        self._passing: set[str] = set()
+        self._put_off: dict[str, int] = {}
         self._remembered: dict[str, None] = {}
         self._changes = Changes()
         self._under_way = Changes()
@@ -64,6 +68,9 @@ class Lane:
         self._has_records = asyncio.Event()
         self._has_none = asyncio.Event()
         self._has_none.set()
+        self._is_clear = asyncio.Event()
+        self._is_clear.set()
+        self._erasures = 0
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -78,9 +85,14 @@ class Lane:
         """Tell whether a record waits, or is remembered. Before `settle` it may not be found."""
         return record_id in self._waiting or record_id in self._remembered
 
-    def put(self, record: Record, size: int) -> None:
-        """Add a record that is not known yet, of this size in bytes."""
+    def put(self, record: Record, size: int, *, goes_past: bool = False) -> None:
+        """Add a record that is not known yet, of this size in bytes.
+
+        ``goes_past``: whether it does not wait behind one that fails.
+        """
         self._changes.put[record.record_id] = record
+        if goes_past:
+            self._passing.add(record.record_id)
         self._wait_in_line(record.record_id, size)
         self._note_change()
 
@@ -105,8 +117,18 @@ class Lane:
         """Take a record out of the line, and keep it for a person to look at."""
         self.aside += 1
         self._leave(record_id)
-        self._changes.aside[record_id] = code
+        self._changes.set_aside(record_id, code)
         self._note_change()
+
+    def put_off(self, record_id: str) -> int:
+        """Have a record that waits go behind all the others, until the next start.
+
+        Returns how often that was done with it by now.
+        """
+        times = self._put_off.pop(record_id, 0) + 1
+        self._put_off[record_id] = times
+        self._note_length()
+        return times
 
     def oldest(self) -> str:
         """Return the id of the record that has waited longest; there must be one."""
@@ -120,35 +142,59 @@ class Lane:
         """Wait until none does."""
         await self._has_none.wait()
 
+    async def cleared(self) -> None:
+        """Wait until none does but those that were put off."""
+        await self._is_clear.wait()
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether no record waits but those that were put off."""
+        return self._is_clear.is_set()
+
     async def settle(self) -> bool:
         """Wait until all that was put is on disk; tell whether it is. A failing disk says no."""
         await self._at_rest.wait()
         return not self._changes and not self._under_way and self._is_open
 
-    async def head(self, count: int) -> list[Record]:
-        """Return the records that have waited longest, `count` at most.
+    async def head(self, count: int, *, going_past: bool = False) -> list[Record]:
+        """Return the records whose turn it is next, `count` at most.
 
         It waits until they are on disk; from a disk that fails nothing is had, but what memory has.
+        ``going_past``: only those that do not wait behind one that fails.
         """
         while self._waiting:
             await self.settle()
-            wanted = tuple(islice(self._waiting, count))
+            wanted = tuple(islice(self._in_line(going_past=going_past), count))
             records = self._unwritten()
-            on_disk = tuple(record_id for record_id in wanted if record_id not in records)
             try:
-                records |= await self._on_worker(self._store.read, on_disk) if on_disk else {}
+                on_disk = await self._add_read(records, wanted)
             except (RecordStoreError, BacklogError) as error:
                 self._note_failure(error)
-                in_memory = (records[item] for item in self._waiting if item in records)
+                in_line = self._in_line(going_past=going_past)
+                in_memory = (records[item] for item in in_line if item in records)
                 return [self._as_changed(record) for record in islice(in_memory, count)]
             for record_id in on_disk:
                 if record_id not in records and record_id in self._waiting:
                     _log.error("the record %s cannot be read: it is set aside", record_id)
                     self.set_aside(record_id, UNREADABLE)
             found = [records[record_id] for record_id in wanted if record_id in self._waiting]
-            if found:
+            if found or not wanted:
                 return [self._as_changed(record) for record in found]
         return []
+
+    async def everything(self) -> list[Record]:
+        """Return all records that wait, none left out. Raises RecordStoreError where it cannot."""
+        await self.settle()
+        wanted = tuple(self._in_line())
+        records = self._unwritten()
+        try:
+            await self._add_read(records, wanted)
+        except BacklogError as error:
+            raise RecordStoreError(f"too much waits for the {self._name} records") from error
+        present = [record_id for record_id in wanted if record_id in self._waiting]
+        if any(record_id not in records for record_id in present):
+            raise RecordStoreError(f"one of the {self._name} records cannot be read")
+        return [self._as_changed(records[record_id]) for record_id in present]
 
     async def audio_names(self) -> set[str]:
         """Return the names of the audio that goes with what waits. Raises RecordStoreError."""
@@ -167,8 +213,11 @@ class Lane:
     async def erase(self) -> None:
         """Forget all records, and those that are done with. Raises RecordStoreError."""
         await self.settle()
+        self._erasures += 1
         self._changes, self._under_way = Changes(), Changes()
         self._waiting.clear()
+        self._passing.clear()
+        self._put_off.clear()
         self._remembered.clear()
         self.bytes = 0
         self._note_length()
@@ -205,7 +254,11 @@ class Lane:
             self._changes = Changes()
             try:
                 if not self._is_open:
-                    self._take_up(await self._on_worker(self._store.open))
+                    erasures = self._erasures
+                    found = await self._on_worker(self._store.open)
+                    # What was found before it was erased is not there any more. Where the erasing
+                    # failed, it is found again: the store is then opened anew.
+                    self._take_up(found if erasures == self._erasures else Found())
                 if self._under_way:
                     await self._on_worker(self._store.apply, self._under_way)
             except Exception as error:  # noqa: BLE001 - a defect must not end the keeping of records
@@ -221,6 +274,7 @@ class Lane:
         gone = {*pending.done, *pending.aside}
         self._remembered = dict.fromkeys((*found.remembered, *self._remembered))
         in_memory = dict(self._waiting)
+        self._passing.update(set(found.passing) - gone)
         self._waiting.clear()
         self.bytes = 0
         for record_id, size in found.waiting:
@@ -231,6 +285,8 @@ class Lane:
                 self._drop_put(record_id)
             elif record_id not in self._waiting and record_id not in gone:
                 self._wait_in_line(record_id, in_memory[record_id])
+        for record_id in self._put_off.keys() - self._waiting.keys():
+            del self._put_off[record_id]
         self._note_length()
         self._is_open = True
         self._on_found(found)
@@ -250,6 +306,20 @@ class Lane:
     def _unwritten(self) -> dict[str, Record]:
         return {**self._under_way.put, **self._changes.put}
 
+    def _in_line(self, *, going_past: bool = False) -> Iterator[str]:
+        """Yield the ids of what waits in the order of its turns."""
+        first = (record_id for record_id in self._waiting if record_id not in self._put_off)
+        for record_id in chain(first, self._put_off):
+            if not going_past or record_id in self._passing:
+                yield record_id
+
+    async def _add_read(self, records: dict[str, Record], wanted: tuple[str, ...]) -> list[str]:
+        """Add to ``records`` the others that are wanted and can be read; return which these are."""
+        on_disk = [record_id for record_id in wanted if record_id not in records]
+        if on_disk:
+            records |= await self._on_worker(self._store.read, tuple(on_disk))
+        return on_disk
+
     def _wait_in_line(self, record_id: str, size: int) -> None:
         self._waiting[record_id] = size
         self.bytes += size
@@ -257,6 +327,8 @@ class Lane:
 
     def _leave(self, record_id: str) -> None:
         self.bytes -= self._waiting.pop(record_id, 0)
+        self._passing.discard(record_id)
+        self._put_off.pop(record_id, None)
         self._note_length()
         self._remembered[record_id] = None
         if len(self._remembered) > REMEMBERED_MAX:
@@ -269,6 +341,10 @@ class Lane:
         else:
             self._has_records.clear()
             self._has_none.set()
+        if len(self._waiting) > len(self._put_off):
+            self._is_clear.clear()
+        else:
+            self._is_clear.set()
 
     def _note_change(self) -> None:
         self._has_work.set()

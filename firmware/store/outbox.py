@@ -31,9 +31,11 @@ from firmware.store.record import (
     Stamp,
     checked_arguments,
     checked_id,
+    goes_past,
     is_lock_report,
 )
 from firmware.store.settings import StoreSettings
+from firmware.supervised import supervised
 from hardware.clock import Clock
 
 URGENT_DATABASE: Final = "urgent.db"
@@ -156,7 +158,8 @@ class Outbox:
         """
         self._urgent.start()
         self._bulk.start()
-        self._saving = asyncio.create_task(self._save_regularly(), name="saving of bulk records")
+        name = "saving of bulk records"
+        self._saving = asyncio.create_task(supervised(name, self._save_regularly), name=name)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await asyncio.gather(self._urgent.settle(), self._bulk.settle())
@@ -172,7 +175,7 @@ class Outbox:
         """Tell whether a record was put before: see `Outlet`."""
         return self._urgent.knows(record_id) or self._bulk.knows(record_id)
 
-    def put(
+    def put(  # noqa: PLR0913 - all that there is to say of a record
         self,
         function: str,
         arguments: Mapping[str, object],
@@ -180,6 +183,7 @@ class Outbox:
         urgent: bool,
         record_id: str | None = None,
         audio: str = "",
+        toy_id: str | None = None,
     ) -> None:
         """Queue a record: see `Outlet`.
 
@@ -192,7 +196,7 @@ class Outbox:
             checked_id(record_id or secrets.token_hex(16)),
             function,
             checked_arguments(arguments),
-            self._toy_id(),
+            self._toy_id() if toy_id is None else toy_id,
             self.now(),
             audio,
         )
@@ -200,7 +204,7 @@ class Outbox:
         if size > self._settings.record_bytes_max:
             self._refuse(record, f"{size} bytes are too many")
         elif urgent:
-            self._put_urgent(record, size, is_lock_report=is_lock_report(function, arguments))
+            self._put_urgent(record, size, arguments)
         else:
             self._bulk.put(record, size)
             self._make_room()
@@ -247,9 +251,24 @@ class Outbox:
         """Tell whether no record of this class waits."""
         return not len(self._lane(of))
 
-    async def head(self, of: Class, count: int = 1) -> list[Record]:
-        """Return the oldest records of a class; none if there are none, or the disk fails."""
-        return await self._lane(of).head(count)
+    async def cleared(self, of: Class) -> None:
+        """Wait until no record of this class waits but those that were put off."""
+        await self._lane(of).cleared()
+
+    def is_clear(self, of: Class) -> bool:
+        """Tell whether no record of this class waits but those that were put off."""
+        return self._lane(of).is_clear
+
+    async def head(self, of: Class, count: int = 1, *, going_past: bool = False) -> list[Record]:
+        """Return the next records of a class; none if there are none, or the disk fails.
+
+        ``going_past``: only those that do not wait behind one that fails.
+        """
+        return await self._lane(of).head(count, going_past=going_past)
+
+    async def everything(self, of: Class) -> list[Record]:
+        """Return all records of a class that wait. Raises RecordStoreError where it cannot."""
+        return await self._lane(of).everything()
 
     def store_audio(self, of: Class, record_id: str, storage_id: str) -> None:
         """Keep with a record what the cloud calls its audio."""
@@ -262,6 +281,16 @@ class Outbox:
             self._watch_low()
         else:
             self._tell_gave_way()
+
+    def put_off(self, of: Class, record: Record) -> int:
+        """Have a record go behind all others of its class; return how often that was done with it.
+
+        A restart begins anew: the order is then that in which they were put.
+        """
+        times = self._lane(of).put_off(record.record_id)
+        if times == 1:
+            _log.warning("the record %s is put off: %s", record.record_id, record.function)
+        return times
 
     def set_aside(self, of: Class, record: Record, code: str) -> None:
         """Take a record that the cloud will never take out of the line, and say so once.
@@ -282,9 +311,10 @@ class Outbox:
     def _lane(self, of: Class) -> Lane:
         return self._urgent if of == "urgent" else self._bulk
 
-    def _put_urgent(self, record: Record, size: int, *, is_lock_report: bool) -> None:
+    def _put_urgent(self, record: Record, size: int, arguments: Mapping[str, object]) -> None:
         places = self._settings.urgent_records_reserved
-        if not is_lock_report:
+        is_of_lock = is_lock_report(record.function, arguments)
+        if not is_of_lock:
             places //= 2
         taken = max(
             len(self._urgent) - self._settings.urgent_records_max,
@@ -297,8 +327,8 @@ class Outbox:
         if taken >= places:
             self._refuse(record, "every place is taken, the kept ones too")
             return
-        self._urgent.put(record, size)
-        if is_lock_report:
+        self._urgent.put(record, size, goes_past=goes_past(record.function, arguments))
+        if is_of_lock:
             self.on_lock_report()
         self._watch_full()
 

@@ -67,8 +67,13 @@ class Record:
     storage_id: str = ""
 
     def encoded(self) -> str:
-        """Return it as one line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        """Return it as one line of JSON, in which the arguments are an object and not a text.
+
+        A text would have every quotation mark of theirs escaped a second time, and a record be
+        longer than what it says.
+        """
+        values = asdict(self) | {"arguments": json.loads(self.arguments)}
+        return json.dumps(values, separators=(",", ":"))
 
     def with_storage_id(self, storage_id: str) -> Record:
         """Return the record of audio that was uploaded."""
@@ -93,11 +98,11 @@ class Record:
         try:
             values = json.loads(text)
             stamp = Stamp(**values.pop("stamp"))
-            record = cls(stamp=stamp, **values)
+            arguments = values.pop("arguments")
+            said = json.dumps(arguments, separators=(",", ":"))
+            record = cls(stamp=stamp, arguments=said, **values)
             is_one = (
-                _has_its_types(record)
-                and _has_its_types(stamp)
-                and isinstance(json.loads(record.arguments), dict)
+                _has_its_types(record) and _has_its_types(stamp) and isinstance(arguments, dict)
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
@@ -107,6 +112,11 @@ class Record:
 def is_lock_report(function: str, arguments: Mapping[str, object]) -> bool:
     """Tell whether this is a report for which places are kept."""
     return function == REPORT_FUNCTION and arguments.get("eventType") in LOCK_REPORTS
+
+
+def goes_past(function: str, arguments: Mapping[str, object]) -> bool:
+    """Tell whether this does not wait behind a record that fails: a guardian waits for it."""
+    return function == ACKNOWLEDGE_FUNCTION or is_lock_report(function, arguments)
 
 
 def checked_arguments(arguments: Mapping[str, object]) -> str:

@@ -19,14 +19,20 @@ class Put(NamedTuple):
 
 
 class KeptOutlet:
-    """A `firmware.ports.Outlet` that delivers nothing and forgets nothing."""
+    """A `firmware.ports.Outlet` that delivers nothing and forgets nothing.
+
+    Attributes:
+        puts: What was put.
+        toys: The toy that each of them was said to be about.
+    """
 
     def __init__(self) -> None:
         self.puts: list[Put] = []
+        self.toys: list[str | None] = []
         self._known: set[str] = set()
         self._news = asyncio.Event()
 
-    def put(
+    def put(  # noqa: PLR0913 - all that there is to say of a record
         self,
         function: str,
         arguments: Mapping[str, object],
@@ -34,6 +40,7 @@ class KeptOutlet:
         urgent: bool,
         record_id: str | None = None,
         audio: str = "",
+        toy_id: str | None = None,
     ) -> None:
         """Keep a record, unless one of that id is here."""
         if record_id is not None:
@@ -41,6 +48,7 @@ class KeptOutlet:
                 return
             self._known.add(record_id)
         self.puts.append(Put(function, dict(arguments), urgent, audio))
+        self.toys.append(toy_id)
         self._news.set()
 
     def knows(self, record_id: str) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firmware import app, backend
+from firmware import app, backend, wall_clock
 from firmware.app import Toy
 from firmware.cloud.cloud import Cloud
 from firmware.cloud.errors import AddressError as CloudAddressError
@@ -17,11 +21,13 @@ from firmware.cloud.settings import CloudSettings
 from firmware.errors import BoardError, JournalFileError, StoreError
 from firmware.settings import IdentitySettings, Settings
 from firmware.store.lock import COPIES, LockStore
+from firmware.store.record import METRICS_FUNCTION
 from firmware.stream.errors import AddressError as StreamAddressError
 from firmware.stream.errors import CredentialError
 from firmware.stream.settings import StreamSettings
 from firmware.stream.stream import Stream
 from firmware.unbuilt import UNBUILT
+from hardware.board import PROFILES
 from hardware.button import Button
 from hardware.sim.board import SimBoard
 from hardware.sim.clock import run_virtual
@@ -267,6 +273,9 @@ def test_a_journal_that_fails_later_stops_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         async with Composed(tmp_path / "data") as toy:
             await toy.arrives_at("auth")
+            assert toy.toy.backend is not None
+            assert toy.toy.backend._tidying is not None
+            await toy.toy.backend._tidying
             toy.toy.journal.close()
             (tmp_path / "data").rename(tmp_path / "elsewhere")
             (tmp_path / "data").touch()
@@ -341,3 +350,71 @@ def test_two_starts_are_told_apart_by_their_events_ids(tmp_path: Path) -> None:
     first, second = run_virtual(main()), run_virtual(main())
     assert first != second
     assert first.isalnum()
+
+
+@pytest.mark.parametrize("trace", app.TRACES)
+def test_whatever_a_toy_leaves_behind_shows_that_it_has_lived(tmp_path: Path, trace: str) -> None:
+    """So a lock record that is missing beside it was removed: the toy locks."""
+    (tmp_path / trace).touch()
+    toy_data = tmp_path
+
+    async def main() -> None:
+        async with Composed(toy_data) as toy:
+            await toy.arrives_at("safety_lockout.lock")
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("keeps_time", [True, False])
+def test_the_board_decides_whether_the_clock_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keeps_time: bool
+) -> None:
+    """What a record says of its time goes by it."""
+    monkeypatch.setattr(wall_clock, "SYNCHRONIZED", tmp_path / "synchronized")
+    profile = replace(PROFILES["sim"], keeps_time=keeps_time)
+    monkeypatch.setattr(app, "SimBoard", lambda clock: SimBoard(clock, profile))
+
+    async def main() -> None:
+        async with Composed(tmp_path / "data") as toy:
+            assert toy.toy.backend is not None
+            assert toy.toy.backend.outbox.now().clock_set == keeps_time
+            (tmp_path / "synchronized").touch()
+            assert toy.toy.backend.outbox.now().clock_set
+
+    run_virtual(main())
+
+
+def test_whatever_is_counted_is_told(tmp_path: Path) -> None:
+    """Every total that a part keeps is among the metrics of a toy."""
+
+    async def main() -> None:
+        async with Composed(tmp_path) as toy:
+            assert toy.toy.backend is not None
+            await toy.arrives_at("offline.ready")
+            outbox = toy.toy.backend.outbox
+            toy.toy.backend._metrics.sample()
+            sampling = toy.toy.backend._metrics._sampling
+            assert sampling is not None
+            await asyncio.wait([sampling])
+            (told,) = (
+                json.loads(record.arguments)["metrics"]
+                for record in await outbox.head("bulk", 100)
+                if record.function == METRICS_FUNCTION
+            )
+            assert told.keys() >= {
+                *("urgentRecords", "bulkRecords", "bulkBytes"),
+                *("recordsDelivered", "recordsRefused"),
+                *("recordsGaveWay", "recordsSetAside", "deliveriesFailed", "conversationsLost"),
+                *("speechLost", "speechGaveWay", "speechDamaged", "speechFramesLeftOut"),
+                *("commandsMalformed", "configurationsMalformed", "troublesUntold"),
+                *("troublesFailed", "samplesSkipped", "eventsDropped", "effectsFailed"),
+                *("loopDelayMsMax", "callMsMean", "callMsMax"),
+            }
+
+    run_virtual(main())
+
+
+def test_a_library_that_few_toys_need_is_not_imported_by_all() -> None:
+    """That of the guardian's key: 7 MB, and a while at each start."""
+    program = "import sys, firmware.app; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -30,6 +30,7 @@ class Rig:
             post=self._post,
             acknowledge=lambda *answer: self.told.append(answer),
             begin_anew=[lambda: self.told.append("anew")],
+            go_on=[lambda: self.told.append("asked again")],
         )
 
     def _post(self, name: str, /, **fields: Any) -> None:  # noqa: ANN401 - as Post
@@ -87,7 +88,7 @@ def test_what_cannot_be_erased_keeps_nothing_else_from_it(
         rig.erase()
         await rig.table.until("erase_failed")
         assert rig.told == [
-            *("words …", "sounds …", "sounds", "erase_failed"),
+            *("words …", "sounds …", "sounds", "asked again", "erase_failed"),
             ("c1", "failed", {"left": "words"}),
         ]
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from firmware.errors import RecordStoreError
 from firmware.export import (
     DETAILS_BYTES_MAX,
     EXPORT_BYTES_MAX,
     EXPORT_MS_MAX,
     EXPORTS_MAX,
     RECORDS_MAX,
+    SPEECH_MAX,
     Export,
     held_by,
 )
+from firmware.store.audio import AudioSettings, AudioStore
+from firmware.store.bulk import BulkStore
 from hardware.sim.clock import run_virtual
 from tests.firmware.store.shelf import opened
 
@@ -183,11 +188,68 @@ def test_the_conversations_that_wait_are_told_with_how_much_else_does(tmp_path: 
             }
             outbox.put("conversations:create", spoken, urgent=False, record_id="r1")
             outbox.put("metrics:record", {"metrics": {}}, urgent=False)
-            held = held_by(outbox)
+            held = held_by(outbox, audio(tmp_path))
             assert await held["conversations"]() == [{"recordId": "r1", "toyId": "toy-1", **spoken}]
             counts = await held["waiting"]()
             assert isinstance(counts, dict)
             assert counts["bulk_records"] == 2
+
+    run_virtual(main())
+
+
+def audio(folder: Path) -> AudioStore:
+    """Return a store of speech."""
+    return AudioStore(folder / "audio", lambda: bytes(32), AudioSettings())
+
+
+def test_speech_that_waits_is_exported_with_its_conversation(tmp_path: Path) -> None:
+    """As it was stored; too much of it is not, and that is said."""
+
+    async def main() -> None:
+        store = audio(tmp_path)
+        async with opened(tmp_path) as outbox:
+            name = store.put(b"OggS canary")
+            outbox.put("conversations:create", {}, urgent=False, record_id="r", audio=name)
+            held = held_by(outbox, store)
+            speech = base64.b64encode(b"OggS canary").decode()
+            assert await held["conversations"]() == [
+                {"recordId": "r", "toyId": "toy-1", "speech": speech}
+            ]
+            for _ in range(SPEECH_MAX):
+                outbox.put("conversations:create", {}, urgent=False, audio=name)
+            with pytest.raises(Exception, match="too much speech"):
+                await held["conversations"]()
+
+    run_virtual(main())
+
+
+def test_an_export_from_a_disk_that_fails_is_not_taken_for_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in memory is not all there is."""
+
+    def fail(*_: object) -> object:
+        raise RecordStoreError("the card does not answer")
+
+    async def main() -> None:
+        async with opened(tmp_path) as outbox:
+            outbox.put("conversations:create", {}, urgent=False, record_id="on-disk")
+            await outbox.settle("bulk")
+            monkeypatch.setattr(BulkStore, "read", fail)
+            outbox.put("conversations:create", {}, urgent=False, record_id="in-memory")
+            answers: list[tuple[Any, ...]] = []
+            answered = asyncio.Event()
+
+            def answer(*told: object) -> None:
+                answers.append(told)
+                answered.set()
+
+            export = Export(held_by(outbox, audio(tmp_path)), acknowledge=answer, upload=None)
+            export.effects["export"](command="c1")
+            await answered.wait()
+            reason = {"reason": "conversations cannot be read (RecordStoreError)"}
+            assert answers == [("c1", "failed", reason)]
+            await export.close()
 
     run_virtual(main())
 
@@ -206,7 +268,7 @@ def test_more_than_can_be_looked_through_is_not_exported(tmp_path: Path) -> None
                 answers.append(told)
                 answered.set()
 
-            export = Export(held_by(outbox), acknowledge=answer, upload=None)
+            export = Export(held_by(outbox, audio(tmp_path)), acknowledge=answer, upload=None)
             export.effects["export"](command="c1")
             await answered.wait()
             ((_, outcome, details),) = answers

@@ -185,6 +185,29 @@ def test_whatever_locks_the_toy_or_ends_in_time_is_never_dropped() -> None:
     assert causes | timers <= NEVER_DROPPED <= EVENTS.keys()
 
 
+def test_what_ends_a_full_queue_is_never_dropped_where_what_tells_it_is_not() -> None:
+    """Else the toy could not lock a second time."""
+    assert {"urgent_full", "urgent_low"} <= NEVER_DROPPED
+
+
+def test_the_longest_wait_of_an_event_is_told_once() -> None:
+    """Something held up the loop: that is a figure, and the next sample has its own."""
+
+    async def main() -> None:
+        stage = Stage(IDLE)
+        stage.loop.post("link_up")
+        await settle()
+        assert stage.loop.take_delay_ms_max() == 0
+        now_ms = stage.clock.monotonic_ms()
+        stage.loop.post("link_up")
+        stage.clock.monotonic_ms = lambda: now_ms + 70  # type: ignore[method-assign]
+        await settle()
+        assert stage.loop.take_delay_ms_max() == 70
+        assert stage.loop.take_delay_ms_max() == 0
+
+    run_virtual(main())
+
+
 def test_others_have_their_turn_between_bursts() -> None:
     """A flood of events does not keep a microphone frame waiting."""
 
@@ -365,27 +388,29 @@ def test_an_unknown_event_is_refused_and_recorded() -> None:
     run_virtual(main())
 
 
-def test_an_observer_that_raises_does_not_stop_the_toy() -> None:
-    """The loop says so and takes the next event."""
-    said: list[str] = []
+def test_an_observer_that_raises_stops_neither_the_toy_nor_the_other_observers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The loop says so, counts it, and takes the next event."""
+    told: list[str] = []
 
     async def main() -> None:
         stage = Stage(IDLE)
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: said.append(str(context["exception"]))
-        )
 
         def fail(_: Step) -> None:
             raise RuntimeError("nobody listens")
 
         stage.loop.observers.append(fail)
+        stage.loop.observers.append(lambda step: told.append(step.event.name))
         stage.loop.post("press")
         stage.loop.post("emergency_stop", command=None)
         await settle()
         assert stage.leaf == "safety_lockout.lock"
+        assert stage.loop.failures == {"observer": 2}
 
     run_virtual(main())
-    assert said == ["nobody listens"] * 2
+    assert told == ["press", "emergency_stop"]
+    assert caplog.messages == [f"an observer of the event {name} failed" for name in told]
 
 
 def test_an_event_from_another_thread_is_taken() -> None:

@@ -43,7 +43,7 @@ def sampled(sensors: Sensors, *, minutes: int = 1, **gauges: float | None) -> li
         metrics = Metrics(
             outbox,
             sensors,
-            turns,
+            [turns.take],
             {name: lambda value=value: value for name, value in gauges.items()},  # type: ignore[misc]
             lambda: Counters(connections=3),
         )
@@ -100,7 +100,7 @@ def test_a_sensor_that_hangs_holds_up_nothing() -> None:
 
     async def main() -> tuple[int, list[Put]]:
         outbox, stuck = KeptOutlet(), Stuck()
-        metrics = Metrics(outbox, stuck, TurnTimes(), {})
+        metrics = Metrics(outbox, stuck, [], {})
         for _ in range(3):
             metrics.sample()
         skipped = metrics.skipped
@@ -124,7 +124,7 @@ def test_a_gauge_that_fails_costs_one_sample(caplog: pytest.LogCaptureFixture) -
                 raise RuntimeError("no")
             return 1
 
-        metrics = Metrics(outbox, VirtualSensors(), TurnTimes(), {"gauge": gauge})
+        metrics = Metrics(outbox, VirtualSensors(), [], {"gauge": gauge})
         for _ in range(2):
             metrics.sample()
             while metrics._sampling is not None:

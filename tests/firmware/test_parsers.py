@@ -274,8 +274,11 @@ def noted(load: Callable[[Note], object]) -> Callable[[Path], Callable[[Any], ob
 def in_force(note: Note) -> object:
     """Load what is in force."""
     found = InForce(note)
-    found.load()
     found.close()
+    try:
+        found.take_up(note.load())
+    except NoteError:
+        return None
     return found.mute, found.volume
 
 
@@ -296,8 +299,11 @@ def cached(folder: Path) -> Callable[[Any], object]:
         except (ValueError, TypeError, LookupError, RecursionError):
             return None
         found = ConfigurationVersions(cache, post=Posted(), on_configuration=())
-        found.load_cached()
-        return found.pending
+        try:
+            found.receive(cache.load())
+        except CacheError:
+            return None
+        return found._waiting
 
     return parse
 

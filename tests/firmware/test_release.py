@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from devcloud.server import DevelopmentCloud
 from devcloud.settings import Settings as CloudSettings
 from firmware.app import Toy
 from firmware.settings import Settings
+from firmware.store.bulk import BulkStore
 from firmware.store.lock import LockStore
+from firmware.store.outbox import Outbox
 from hardware.sim.vault import VirtualVault
 from simulator.watch import Watch, arrives_at
 from states.journal import read
@@ -234,11 +238,61 @@ def test_a_toy_becomes_another_with_the_real_table(tmp_path: Path) -> None:
                     lambda step: step.row == "configured.rest", LIMIT_S, since=since
                 )
                 assert guarded.toy.backend is not None
-                assert guarded.toy.backend.cloud.toy_id == "toy-2"
+                assert guarded.toy.backend.outbox._toy_id() == "toy-2"
                 assert guarded.toy.backend.cloud.configuration is not None
                 assert guarded.toy.backend.cloud.configuration.volume_limit_percent == 40
             async with locked(of) as guarded:
                 assert guarded.toy.backend is not None
-                assert guarded.toy.backend.cloud.toy_id == "toy-2"
+                assert guarded.toy.backend.outbox._toy_id() == "toy-2"
+
+    run(test)
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "fails"])
+def test_a_store_that_hangs_or_fails_keeps_no_release_from_a_locked_toy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """Whatever becomes of what was kept for the cloud, the toy connects."""
+    of = configured(tmp_path)
+    go_on = threading.Event()
+    opened = BulkStore.open
+
+    def late(store: BulkStore) -> Any:  # noqa: ANN401 - what was found
+        go_on.wait(LIMIT_S)
+        return opened(store)
+
+    async def failing(_: Outbox) -> None:
+        raise ValueError("canary words")
+
+    monkeypatch.setattr("firmware.store.outbox.OPEN_TIMEOUT_S", 0.2)
+    if trouble == "hangs":
+        monkeypatch.setattr(BulkStore, "open", late)
+    else:
+        monkeypatch.setattr(Outbox, "open", failing)
+
+    async def test() -> None:
+        async with cloud_of(of) as cloud, locked(of) as guarded:
+            guarded.commands(cloud, "release", lockId="yesterday")
+            await guarded.fires("lock.released")
+            go_on.set()
+
+    run(test)
+    assert LockStore(tmp_path).read().verdict == "free"
+
+
+def test_speech_that_nothing_refers_to_is_removed_after_the_start(tmp_path: Path) -> None:
+    """Without holding it up."""
+    of = configured(tmp_path)
+    orphan = tmp_path / "audio" / "0000000001-0123456789abcdef.sealed"
+    orphan.parent.mkdir()
+    orphan.touch()
+
+    async def test() -> None:
+        async with locked(of) as guarded:
+            assert guarded.toy.backend is not None
+            tidying = guarded.toy.backend._tidying
+            assert tidying is not None
+            await tidying
+            assert not orphan.exists()
 
     run(test)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firmware import version
+from firmware import version, wall_clock
 from firmware.wall_clock import POLL_MS, WAIT_MS_MAX, WallClock, rfc3339, set_system_clock
+from hardware.board import PROFILES
 from hardware.clock import Clock
 from hardware.sim.clock import run_virtual
 
@@ -196,16 +197,71 @@ def test_the_systems_clock_is_read_and_not_set_unless_told_so(
 
 
 @pytest.mark.parametrize(
-    ("now_s", "text"),
+    ("wall_ms", "text"),
     [
         (0, "1970-01-01T00:00:00.000Z"),
-        (1_795_572_893.12, "2026-11-25T02:14:53.120Z"),
-        (-1.5, "1969-12-31T23:59:58.500Z"),
-        (1e20, "9999-12-31T23:59:59.999Z"),
-        (-1e20, "0001-01-01T00:00:00.000Z"),
+        (1_795_572_893_123, "2026-11-25T02:14:53.123Z"),
+        (-1_500, "1969-12-31T23:59:58.500Z"),
+        (10**20, "9999-12-31T23:59:59.999Z"),
+        (-(10**20), "0001-01-01T00:00:00.000Z"),
     ],
 )
-def test_times_are_written_as_rfc_3339_has_it(now_s: float, text: str) -> None:
+def test_times_are_written_as_rfc_3339_has_it(wall_ms: int, text: str) -> None:
     """In UTC, to the millisecond, whatever the clock says."""
-    assert rfc3339(now_s) == text
+    assert rfc3339(wall_ms) == text
     assert dt.datetime.fromisoformat(text).tzinfo is dt.UTC
+
+
+def test_a_clock_that_was_restored_from_a_card_is_not_believed(tmp_path: Path) -> None:
+    """It is past the build and days behind: only the network's word counts, and no other turn."""
+    synchronized = tmp_path / "synchronized"
+
+    async def main() -> None:
+        clock = Clock()
+        hands = Hands(clock, FLOOR_S + 9 * 86_400, may_set=True)
+        wall = WallClock(
+            clock,
+            FLOOR_S,
+            now=hands.now,
+            set_now=hands.set_now,
+            synchronized=synchronized,
+            must_be_synchronized=True,
+        )
+        assert not wall.is_set()
+        assert await wall.wait_until_set(), "certificates can be judged all the same"
+        assert hands.sets == []
+        hands.turn(FLOOR_S + YEAR_S)
+        assert not wall.is_set()
+        synchronized.touch()
+        assert wall.is_set()
+        hands.turn(FLOOR_S - YEAR_S)
+        assert not wall.is_set()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("keeps_time", [True, False])
+def test_the_board_says_whose_the_clock_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keeps_time: bool
+) -> None:
+    """A desk's is believed past the build, and never turned; a device's is ours."""
+    set_to: list[float] = []
+    monkeypatch.setattr("time.clock_settime", lambda _, now_s: set_to.append(now_s))
+    monkeypatch.setattr(wall_clock, "SYNCHRONIZED", tmp_path / "synchronized")
+    monkeypatch.setattr(version, "built_s", lambda: 7.0)
+
+    async def main() -> None:
+        wall = WallClock.of_board(Clock(), keeps_time=keeps_time)
+        assert wall.is_set() == keeps_time
+        (tmp_path / "synchronized").touch()
+        assert wall.is_set()
+        monkeypatch.setattr(version, "built_s", lambda: time.time() + YEAR_S)
+        await WallClock.of_board(Clock(), keeps_time=keeps_time).wait_until_set(10)
+        assert bool(set_to) != keeps_time
+
+    run_virtual(main())
+
+
+def test_only_the_simulated_board_keeps_time() -> None:
+    """No board of a Pi has a battery for its clock."""
+    assert [profile.name for profile in PROFILES.values() if profile.keeps_time] == ["sim"]

@@ -40,8 +40,10 @@ def test_the_guardian_speaks_through_the_toy(leaf: str) -> None:
     toy = at(leaf).commands("say").is_in("speaking").does("say", turn=1, command="row")
     toy.has_speaker("reply")
     toy.has_microphone("closed").shows("green").awaits("state", 120_000)
-    toy.reports("said_by_guardian", urgent=False, detail="row")
+    toy.does_not("report")  # nothing was heard yet
     toy.does_not("acknowledge")  # whoever speaks the words knows whether they were spoken
+    toy.happens("words_began", command="row").is_in("speaking")
+    toy.reports("said_by_guardian", urgent=False, detail="row")
     toy.happens("reply_played").is_in(leaf).ends_turn("answered")
 
 
@@ -50,6 +52,7 @@ def test_the_guardian_speaks_through_the_toy_without_link() -> None:
     toy = Toy.offline().commands("say").is_in("offline.answering")
     toy.does("say", turn=1, command="row")
     toy.has_speaker("answers").awaits("state", 60_000)
+    toy.does_not("report").happens("words_began", command="row").is_in("offline.answering")
     toy.reports("said_by_guardian", urgent=False, detail="row")
     toy.does_not("acknowledge").happens("answer_played").is_in("offline.ready")
     toy.ends_turn("answered")
@@ -61,6 +64,7 @@ def test_the_guardian_speaks_through_the_toy_without_link() -> None:
 def test_the_guardians_words_end_like_any_reply(event: str, outcome: str) -> None:
     """End of a turn: ``speaking`` → home; an apology where nothing could be played."""
     toy = Toy.ready().commands("say").happens(event).is_in("idle.awake").ends_turn(outcome)
+    toy.does_not("report")
     if event == "answer_failed":
         toy.hears_cue("apology")
     else:

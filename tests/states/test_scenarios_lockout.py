@@ -245,7 +245,7 @@ def test_the_guardian_releases_the_lock_that_is_named(leaf: str) -> None:
     lock = toy.lock_id
     toy.happens("unlock", command="row", lock_id=lock, via="subscription").is_in("idle.awake")
     toy.acknowledges("done")
-    toy.does("clear_lock", lock_id=lock).reports("unlocked", urgent=False, detail=lock)
+    toy.does("clear_lock", lock_id=lock).reports("unlocked", urgent=True, detail=lock)
     toy.has_speaker("cues").shows("blue-breathing").awaits_no("pause", "lock_retry")
 
 
@@ -286,7 +286,7 @@ def test_a_pause_runs_out() -> None:
     toy = Toy.paused()
     lock = toy.lock_id
     toy.fires("pause").is_in("idle.awake").does("clear_lock", lock_id=lock)
-    toy.reports("unlocked", urgent=False, detail=lock)
+    toy.reports("unlocked", urgent=True, detail=lock)
 
 
 def test_a_lock_does_not_run_out() -> None:

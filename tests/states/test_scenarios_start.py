@@ -471,6 +471,12 @@ def test_a_toy_that_is_erased_late_still_becomes_nobody() -> None:
     toy.is_in("idle.muted")
 
 
+def test_an_erase_is_reported() -> None:
+    """By hand there is no command whose answer would tell the guardian: deletion is urgent."""
+    for leaf in (*FREE, "safety_lockout.pause", "safety_lockout.lock"):
+        at(leaf).happens("erased").does("report", kind="erased", urgent=True, detail=None)
+
+
 def test_an_erase_that_ends_late_is_believed_wherever_the_toy_is() -> None:
     """Erase: whoever it was, the toy is nobody now and reads what is left."""
     for leaf in FREE:

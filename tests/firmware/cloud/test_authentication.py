@@ -532,3 +532,22 @@ def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     on_virtual_time(test, GRANT, ApplicationError("BAD_SECRET"))
     assert "took" in caplog.text
     assert not [canary for canary in CANARIES if canary in caplog.text]
+
+
+def test_whoever_does_not_take_up_tokens_keeps_them_from_nobody_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A defect of the stream's does not leave the live queries without, nor the machine waiting."""
+
+    def fail(_: Tokens) -> None:
+        raise ValueError("canary words")
+
+    async def test(rig: Rig) -> None:
+        rig.authentication._on_tokens = (fail, *rig.authentication._on_tokens)
+        rig.authenticate()
+        async with asyncio.timeout(60):
+            await rig.table.until("tokens_granted")
+        assert rig.taken_up == [rig.authentication.tokens]
+
+    on_virtual_time(test, GRANT)
+    assert "new tokens were not taken up (ValueError)" in caplog.messages

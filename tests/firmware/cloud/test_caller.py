@@ -168,3 +168,25 @@ def test_an_address_that_cannot_be_called_is_refused_at_once() -> None:
     """At the start, where a person reads it."""
     with pytest.raises(AddressError):
         Caller(settings("http://toy.example"))
+
+
+def test_how_long_calls_and_uploads_took_is_told_once() -> None:
+    """Those in vain too: that is how a network is."""
+
+    async def main() -> None:
+        async with StandIn(standin.answer("x")) as server:
+            caller = Caller(settings(server.url))
+            await caller.call("query", "a:b", nothing, as_is)
+            with pytest.raises(ZeroDivisionError):
+                await caller.call("query", "a:b", nothing, lambda _: 1 / 0)
+            calls, uploads = (durations.take() for durations in caller.durations)
+            assert calls.keys() == {"callMsMean", "callMsMax"}
+            assert 0 <= calls["callMsMean"] <= calls["callMsMax"] < LIMIT_S * 1000
+            assert uploads == {}
+            await caller.upload(f"{server.url}/file", b"speech", "audio/opus", "dev-1")
+            calls, uploads = (durations.take() for durations in caller.durations)
+            assert calls == {}
+            assert uploads.keys() == {"uploadMsMean", "uploadMsMax"}
+            caller.close()
+
+    asyncio.run(main())

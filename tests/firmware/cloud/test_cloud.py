@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
+import threading
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +16,8 @@ import pytest
 
 from devcloud.server import DevelopmentCloud
 from devcloud.settings import Settings
-from firmware.cloud.cloud import TOY_FILE, Cloud
+from firmware.cloud.cache import ConfigurationCache
+from firmware.cloud.cloud import CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE, Cloud
 from firmware.cloud.credentials import Identity
 from firmware.cloud.errors import AddressError
 from firmware.cloud.toy_choice import ToyChoice
@@ -22,7 +25,7 @@ from firmware.store.note import Note
 from hardware.clock import Clock
 from states.effects import EFFECTS
 from tests.firmware.cloud.certificates import Authority
-from tests.firmware.cloud.examples import IDENTITY, SECRET, settings, tokens
+from tests.firmware.cloud.examples import IDENTITY, SECRET, configuration, settings, tokens
 from tests.firmware.cloud.relay import Relay
 from tests.firmware.cloud.scripted import Table
 from tests.firmware.outlets import KeptOutlet
@@ -105,7 +108,7 @@ async def toy_of(
 ) -> AsyncIterator[Toy]:
     """Run a toy's cloud; afterwards nothing may be left of it."""
     toy = Toy(cloud_settings, folder, identity)
-    toy.cloud.start()
+    await toy.cloud.start()
     try:
         yield toy
     finally:
@@ -409,3 +412,60 @@ def test_no_secret_is_in_a_log_an_argument_or_an_environment(
     # begin alike, with nothing secret.)
     parts = [SECRET[:16], *[canary[-16:] for canary in canaries]]
     assert not [part for part in parts if part in "".join(seen)]
+
+
+def test_after_an_erase_that_failed_the_configuration_is_told_again(tmp_path: Path) -> None:
+    """It was forgotten with the rest; the live queries tell a value only when it is another one."""
+
+    async def refuse() -> None:
+        raise OSError(5, "Input/output error")
+
+    async def test() -> None:
+        async with (
+            development_cloud() as cloud,
+            toy_of(settings(cloud.convex_url, **QUICK), tmp_path) as toy,
+        ):
+            toy.authenticate()
+            await toy.until_volume(80)
+            toy.cloud._erasure._erasable["stored speech"] = refuse
+            toy.cloud.effects["erase"](command=None)
+            await toy.table.until("erase_failed")
+            assert toy.cloud.configuration is None
+            await toy.until_volume(80)
+            versions = [fields["version"] for fields in toy.table.named("configured")]
+            assert versions == [1, 3], "above all before, whatever the machine remembers of those"
+
+    run(test)
+
+
+def test_what_is_kept_is_read_off_the_loops_thread_and_a_mute_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The configuration opens a microphone: of a muted toy it must not for a single step."""
+    readers: list[str] = []
+
+    def noting(load: Callable[[Any], object]) -> Callable[[Any], object]:
+        def noted(of: Any) -> object:  # noqa: ANN401 - a note or a cache
+            readers.append(threading.current_thread().name)
+            return load(of)
+
+        return noted
+
+    Note(tmp_path / IN_FORCE_FILE).store(
+        {"format": 1, "mute": {"issued_at_ms": 1, "command": "c1", "muted": True}}
+    )
+    ConfigurationCache(tmp_path / CONFIGURATION_FILE, IDENTITY.toy_id).store(
+        json.dumps(configuration()).encode(), 7
+    )
+
+    async def test() -> None:
+        toy = Toy(settings(), tmp_path, IDENTITY)
+        monkeypatch.setattr(Note, "load", noting(Note.load))
+        monkeypatch.setattr(ConfigurationCache, "load", noting(ConfigurationCache.load))
+        await toy.cloud.start()
+        assert [name for _, name, _ in toy.table.posted] == ["mute", "configured"]
+        await toy.cloud.close()
+        assert len(readers) == 2
+        assert threading.current_thread().name not in readers
+
+    run(test)

@@ -241,7 +241,7 @@ def test_an_answer_closes_the_command_at_the_cloud(tmp_path: Path) -> None:
             outbox = Outbox(
                 StoreSettings(runtime_dir=str(tmp_path / "runtime")),
                 tmp_path,
-                toy_id=lambda: toy.cloud.toy_id,
+                toy_id=lambda: IDENTITY.toy_id,
                 clock=clock,
                 post=toy.table.post,
                 is_clock_set=lambda: True,

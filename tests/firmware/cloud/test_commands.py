@@ -26,7 +26,7 @@ from tests.firmware.outlets import KeptOutlet
 from tests.firmware.voice.rig import Posted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -78,7 +78,7 @@ def with_rig(
 
     async def main() -> Rig:
         rig = Rig(folder, **changes)
-        rig.commands.start()
+        await rig.commands.start()
         await test(rig)
         await rig.commands.close()
         return rig
@@ -434,3 +434,24 @@ def test_nothing_that_the_cloud_sends_raises(
     rig.commands.receive(rows)
     for name, fields in rig.posted:
         assert check(Event(name, fields)) is EVENTS[name]
+
+
+def test_an_answer_that_no_record_can_hold_is_given_without_its_details(tmp_path: Path) -> None:
+    """As failed, since the details were what was asked for; it is not carried out once more."""
+
+    class Narrow(KeptOutlet):
+        """An outlet that refuses what is long, as the outbox does."""
+
+        def put(self, function: str, arguments: Mapping[str, object], **more: Any) -> None:  # noqa: ANN401 - as it is
+            if len(str(arguments)) < 200:
+                super().put(function, arguments, **more)
+
+    async def test(rig: Rig) -> None:
+        rig.receive(row("export"))
+        rig.commands.acknowledge("c1", "done", {"export": "x" * 200})
+        assert outlet.answers == [("c1", "failed")]
+        rig.receive(row("export"))
+        assert rig.posted.names == ["export"]
+
+    outlet = Narrow()
+    with_rig(tmp_path, test, outlet=outlet)

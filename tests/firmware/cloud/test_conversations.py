@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,12 @@ class Toy:
         self.recorder = Recorder(self.listener)
         self.store = AudioStore(folder, lambda: bytes(32), AudioSettings())
         self.forgotten: list[str] = []
+        self.id = "toy-a"
         self.conversations = Conversations(
             self.outbox,
             self.recorder,
             self.store,
+            toy_id=lambda: self.id,
             clock=self.stage.clock,
             forget_words=lambda: self.forgotten.append("words"),
             forget_speech=lambda: self.forgotten.append("speech"),
@@ -320,9 +323,103 @@ def test_another_toys_guardian_agrees_anew(tmp_path: Path) -> None:
         toy.agree(audio=True, transcripts=True)
         await toy.post("switch_toy", command="row-1")
         assert not toy.recorder._may_keep
-        assert not toy.conversations._agreed.store_transcripts
+        assert not toy.conversations._guardian.agreed.store_transcripts
 
     played(tmp_path, script)
+
+
+class Hanging(AudioStore):
+    """A store whose card takes its time.
+
+    Attributes:
+        began: Set once something is written.
+        may_end: Set it to let the card end.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, lambda: bytes(32), AudioSettings())
+        self.began = threading.Event()
+        self.may_end = threading.Event()
+
+    def put(self, audio: bytes) -> str:
+        """Wait, then store it."""
+        self.began.set()
+        assert self.may_end.wait(10)
+        return super().put(audio)
+
+
+def test_a_turn_stays_with_the_toy_that_it_was_held_with(tmp_path: Path) -> None:
+    """A switch that waited for its end takes neither its speech nor its words from it."""
+
+    async def script(toy: Toy) -> None:
+        toy.conversations._store = store = Hanging(tmp_path)
+        toy.agree(audio=True, transcripts=True)
+        await toy.speak(1)
+        await toy.post("switch_toy", command="row-1")  # deferred to the end of the turn
+        await toy.hear(1)
+        await asyncio.to_thread(store.began.wait, 10)
+        await toy.after(0)
+        toy.id = "toy-b"
+        toy.agree()
+        store.may_end.set()
+
+    (put,), toy = played(tmp_path, script)
+    assert toy.outbox.toys == ["toy-a"]
+    assert put.arguments["transcript"] == SAID
+    assert on_card(tmp_path) == 1
+    assert put.audio
+
+
+def test_what_is_erased_on_its_way_to_the_card_is_not_put_afterwards(tmp_path: Path) -> None:
+    """Whoever erases the outbox next erases all of it."""
+
+    async def script(toy: Toy) -> None:
+        toy.conversations._store = store = Hanging(tmp_path)
+        toy.agree(audio=True, transcripts=True)
+        await toy.converse(1)
+        await asyncio.to_thread(store.began.wait, 10)
+        erased = asyncio.create_task(toy.conversations.erase())
+        await toy.after(0)
+        store.may_end.set()
+        await erased
+        assert on_card(tmp_path) == 0
+
+    puts, _ = played(tmp_path, script)
+    assert puts == []
+
+
+def test_consent_withdrawn_while_the_card_writes_counts_for_what_is_being_written(
+    tmp_path: Path,
+) -> None:
+    """Neither the speech stays there nor do the words go."""
+
+    async def script(toy: Toy) -> None:
+        toy.conversations._store = store = Hanging(tmp_path)
+        toy.agree(audio=True, transcripts=True)
+        await toy.converse(1)
+        await asyncio.to_thread(store.began.wait, 10)
+        toy.agree()
+        store.may_end.set()
+        await toy.settle()
+        assert on_card(tmp_path) == 0
+
+    (put,), _ = played(tmp_path, script)
+    assert put.audio == ""
+    assert "canary" not in json.dumps(put.arguments)
+
+
+def test_a_turn_that_ends_before_its_toy_is_switched_is_of_that_toy(tmp_path: Path) -> None:
+    """Also without any speech to store."""
+
+    async def script(toy: Toy) -> None:
+        toy.agree(transcripts=True)
+        await toy.speak(1)
+        toy.id = "toy-b"
+        await toy.hear(1)
+
+    (put,), toy = played(tmp_path, script)
+    assert toy.outbox.toys == ["toy-a"]
+    assert put.arguments["transcript"] == SAID
 
 
 def test_an_interrupted_turn_and_the_one_that_interrupts_are_two(tmp_path: Path) -> None:
@@ -473,7 +570,9 @@ def test_turns_that_wait_for_the_card_are_limited(tmp_path: Path) -> None:
         toy.agree(audio=True)
         for _ in range(WAITING_MAX + 3):
             toy.conversations._waiting.append(
-                conversations._Ended(conversations._Turn(0, 0), "answered", None)
+                conversations._Ended(
+                    conversations._Turn(0, 0, "toy-a", conversations._Guardian()), "answered", None
+                )
             )
         await toy.converse(1)
         assert toy.conversations.records_lost == 1

@@ -12,8 +12,13 @@ from typing import Any
 
 import pytest
 
+from firmware.cloud.credentials import Tokens
 from firmware.cloud.delivery import (
+    BULK_PUT_OFF_MAX,
     BULK_TRIES_MAX,
+    HELD_TRIES,
+    NEVER_TAKEN,
+    URGENT_PUT_OFF_MAX,
     URGENT_TRIES_MAX,
     WAKE_SPREAD_MS,
     Delivery,
@@ -592,12 +597,13 @@ def test_the_name_of_uploaded_audio_is_on_the_card_before_anything_refers_to_it(
     ("outcomes", "stored"),
     [
         ([None], None),
-        ([NetworkError("x")] * 30 + ["s1"], "s1"),
+        ([NetworkError("x")] * (HELD_TRIES * BULK_PUT_OFF_MAX) + ["s1"], "s1"),
+        ([NetworkError("x")] * 100, None),
         ([MalformedError("x"), "s1"], "s1"),
         ([MalformedError("x")] * BULK_TRIES_MAX, None),
         ([UploadRefusedError("x")], None),
     ],
-    ids=["gone", "network", "garbage once", "garbage for ever", "refused"],
+    ids=["gone", "network", "no storage", "garbage once", "garbage for ever", "refused"],
 )
 def test_a_conversation_arrives_with_its_audio_or_else_without(
     tmp_path: Path, outcomes: list[Exception | str | None], stored: str | None
@@ -611,7 +617,8 @@ def test_a_conversation_arrives_with_its_audio_or_else_without(
             outbox.put("conversations:create", {}, urgent=False, record_id="d")
             await drained(outbox)
             assert outbox.counts.set_aside == 0
-        assert [(row["recordId"], row["audioStorageId"]) for row in ledger.rows] == [
+        talks = [row for row in ledger.rows if row["function"] == "conversations:create"]
+        assert sorted((row["recordId"], row["audioStorageId"]) for row in talks) == [
             ("c", stored),
             ("d", None),
         ]
@@ -689,5 +696,272 @@ def test_a_boot_id_is_only_a_name(tmp_path: Path) -> None:
             put(outbox, "a")
             await drained(outbox)
         assert BOOT not in str(ledger.tries)
+
+    run_virtual(main())
+
+
+HELD_UP = [
+    ServerError(500),
+    DeadlineError("late"),
+    AuthenticationError("no"),
+    ApplicationError("UNAUTHENTICATED"),
+    ApplicationError("DEVICE_NOT_FOUND"),
+]
+
+
+class Renewing(Grants):
+    """Tokens that are granted anew as soon as they are given back."""
+
+    def __init__(self) -> None:
+        super().__init__(tokens())
+
+    def reject(self, given: Tokens) -> None:
+        """Take tokens that the cloud did not take, and get others."""
+        super().reject(given)
+        self.present = tokens()
+
+
+def poisoned(error: Exception) -> Ledger:
+    """Return a cloud that fails over one record, and over nothing else."""
+    ledger = Ledger(Clock())
+    ledger.refuses = lambda made: error if made.arguments["recordId"] == "poison" else None
+    return ledger
+
+
+@pytest.mark.parametrize("error", HELD_UP, ids=str)
+@pytest.mark.parametrize("of", CLASSES)
+def test_a_record_that_the_cloud_alone_fails_over_holds_up_no_other(
+    tmp_path: Path, of: Class, error: CloudFaultError
+) -> None:
+    """The others arrive within minutes, in order; it is tried for hours, and then set aside."""
+    rounds = {"urgent": URGENT_PUT_OFF_MAX, "bulk": BULK_PUT_OFF_MAX}[of]
+
+    async def main() -> None:
+        ledger = poisoned(error)
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger, Renewing()):
+            for name in ("poison", "a", "b"):
+                put(outbox, name, urgent=of == "urgent")
+            put(outbox, "bulk", urgent=False)
+            await ledger.until(4)
+            assert [name for name in ledger.ids if len(name) <= 4] == ["a", "b", "bulk"]
+            assert Clock().monotonic_ms() < HELD_TRIES * 60_000
+            assert outbox.counts.set_aside == 0
+            await drained(outbox)
+            assert outbox.counts.set_aside == 1
+        tried = [made.arguments["recordId"] for made in ledger.tries]
+        assert tried.count("poison") == rounds * (HELD_TRIES + 1)
+        (told,) = [row for row in ledger.rows if row.get("code") == "record_set_aside"]
+        assert told["context"]["code"] == NEVER_TAKEN
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", HELD_UP, ids=str)
+def test_an_outage_of_days_puts_nothing_off_and_keeps_the_order(
+    tmp_path: Path, error: CloudFaultError
+) -> None:
+    """Also where it ends between two calls: the record is tried once more before it is judged."""
+
+    async def main() -> None:
+        for faults in range(5 * HELD_TRIES, 7 * HELD_TRIES):
+            ledger = Ledger(Clock())
+            ledger.faults.extend([error] * faults)
+            folder = tmp_path / str(faults)
+            folder.mkdir()
+            async with opened(folder) as outbox, delivering(outbox, ledger, Renewing()):
+                for name in ("a", "b", "c"):
+                    put(outbox, name)
+                await drained(outbox)
+                assert outbox.counts.set_aside == 0
+            assert [name for name in ledger.ids if "held-up" not in name] == ["a", "b", "c"]
+
+    run_virtual(main())
+
+
+def test_a_lock_and_answers_to_commands_go_past_a_record_that_failed(tmp_path: Path) -> None:
+    """At once, in their own order, also after a restart."""
+
+    async def main() -> None:
+        ledger = poisoned(ServerError(500))
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger):
+            put(outbox, "poison")
+            await ledger.tried(2)
+            put(outbox, "other")
+            lock = {"eventType": "emergency_stop"}
+            outbox.put("guardian:reportEvent", lock, urgent=True, record_id="lock")
+            answer = {"commandId": "c", "outcome": "done"}
+            outbox.put("devices:ackCommand", answer, urgent=True, record_id="answer")
+            await ledger.until(2)
+            assert ledger.ids == ["lock", "answer"]
+            assert len(ledger.tries) <= 5
+            ledger.is_reachable = False
+            outbox.put("guardian:reportEvent", lock, urgent=True, record_id="lock-2")
+            await ledger.tried(len(ledger.tries) + 1)
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger):
+            ledger.is_reachable = True
+            await ledger.until(3)
+            assert ledger.ids[-1] == "lock-2"
+
+    run_virtual(main())
+
+
+def test_a_log_that_is_held_up_is_asked_about_by_another_function(tmp_path: Path) -> None:
+    """It may be the function that fails."""
+
+    async def main() -> None:
+        ledger = Ledger(Clock())
+        ledger.refuses = lambda made: ServerError(500) if made.function == "logs:create" else None
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger):
+            outbox.put("logs:create", {}, urgent=False, record_id="log")
+            put(outbox, "next", urgent=False)
+            await ledger.until(2)
+        assert [row["function"] for row in ledger.rows] == [
+            "metrics:record",
+            "guardian:reportEvent",
+        ]
+
+    run_virtual(main())
+
+
+def test_a_batch_that_the_cloud_fails_over_is_taken_apart(tmp_path: Path) -> None:
+    """One of its records may be to blame; none is lost with it."""
+
+    async def main() -> None:
+        ledger = Ledger(Clock())
+        ledger.refuses = lambda made: (
+            ServerError(500) if made.function == "metrics:batchRecord" else None
+        )
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger):
+            for name in ("m1", "m2", "m3"):
+                put_metrics(outbox, name, cpu=1)
+            await drained(outbox)
+        assert ledger.ids[1:] == ["m1", "m2", "m3"]
+
+    run_virtual(main())
+
+
+class Slow(Audio):
+    """An uploader that takes its time.
+
+    Attributes:
+        began: Set once an upload is under way.
+        may_end: Set it to let the upload end.
+    """
+
+    def __init__(self, *outcomes: Exception | str | None) -> None:
+        super().__init__(*outcomes)
+        self.began = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def upload(self, name: str) -> str | None:
+        """Wait, then follow the script."""
+        self.began.set()
+        await self.may_end.wait()
+        return await super().upload(name)
+
+
+def put_talk(outbox: Outbox) -> None:
+    """Put a conversation with words and speech."""
+    said = {"transcript": "canary", "replyText": "canary", "outcome": "answered"}
+    outbox.put("conversations:create", said, urgent=False, record_id="talk", audio="speech")
+
+
+@pytest.mark.parametrize("outcome", ["stored-1", None, UploadRefusedError("no")], ids=str)
+def test_words_withdrawn_during_an_upload_are_not_sent_after_it(
+    tmp_path: Path, outcome: Exception | str | None
+) -> None:
+    """The record is read anew, whatever became of the upload."""
+
+    async def main() -> None:
+        ledger, audio = Ledger(Clock()), Slow(outcome)
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger, audio=audio):
+            put_talk(outbox)
+            await audio.began.wait()
+            outbox.forget_words()
+            audio.may_end.set()
+            await drained(outbox)
+        (row,) = ledger.rows
+        assert (row["transcript"], row["replyText"], row["outcome"]) == (None, None, "answered")
+        assert "canary" not in str(ledger.tries)
+
+    run_virtual(main())
+
+
+def test_speech_withdrawn_during_an_upload_is_referred_to_by_nothing(tmp_path: Path) -> None:
+    """Also where the uploader learns of it too late."""
+
+    async def main() -> None:
+        ledger, audio = Ledger(Clock()), Slow("stored-1")
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger, audio=audio):
+            put_talk(outbox)
+            await audio.began.wait()
+            outbox.forget_speech()
+            audio.may_end.set()
+            await drained(outbox)
+        (row,) = ledger.rows
+        assert row["audioStorageId"] is None
+
+    run_virtual(main())
+
+
+def test_what_is_erased_during_its_upload_is_never_sent(tmp_path: Path) -> None:
+    """Nor does what comes after it wait for that upload."""
+
+    async def main() -> None:
+        ledger, audio = Ledger(Clock()), Slow("stored-1")
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger, audio=audio) as running:
+            put_talk(outbox)
+            await audio.began.wait()
+            running.recall_bulk()
+            await outbox.erase()
+            put(outbox, "later", urgent=False)
+            await drained(outbox)
+            audio.may_end.set()
+            put(outbox, "last", urgent=False)
+            await drained(outbox)
+        assert ledger.ids == ["later", "last"]
+
+    run_virtual(main())
+
+
+def test_a_call_that_is_recalled_is_made_again_with_what_then_waits(tmp_path: Path) -> None:
+    """Its words are gone, its id is the same; something urgent is not disturbed."""
+
+    async def main() -> None:
+        ledger = Ledger(Clock(), takes_ms=1_000)
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger) as running:
+            said = {"transcript": "canary", "outcome": "answered"}
+            outbox.put("conversations:create", said, urgent=False, record_id="talk")
+            await ledger.tried(1)
+            put(outbox, "urgent")
+            await ledger.tried(2)
+            outbox.forget_words()
+            running.recall_bulk()
+            await drained(outbox)
+        assert [made.arguments["recordId"] for made in ledger.tries] == ["talk", "urgent", "talk"]
+        assert "canary" not in str(ledger.rows)
+
+    run_virtual(main())
+
+
+def test_delivery_goes_on_after_what_should_never_be_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect ends one attempt, and not the delivery of what a guardian waits for."""
+    real, defects = Outbox.head, ["one"]
+
+    async def head(self: Outbox, *asked: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is
+        if defects:
+            raise MemoryError(defects.pop())
+        return await real(self, *asked, **more)
+
+    monkeypatch.setattr(Outbox, "head", head)
+
+    async def main() -> None:
+        ledger = Ledger(Clock())
+        async with opened(tmp_path) as outbox, delivering(outbox, ledger):
+            put(outbox, "a")
+            await drained(outbox)
+        assert ledger.ids == ["a"]
 
     run_virtual(main())

@@ -460,3 +460,28 @@ def test_closing_ends_the_wait_for_the_next_child() -> None:
         await rig.query.lost.wait()
 
     lived("sys.exit(0)", test, retry_delay_ms_min=60_000)
+
+
+def test_a_defect_of_ours_loses_one_child_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever was raised: the next child is heard, and polling stands in meanwhile."""
+    understand = LiveQueries._understand
+    wrong = [True]
+
+    def defective(queries: LiveQueries, text: bytes) -> bool:
+        if wrong:
+            wrong.clear()
+            raise ValueError("canary words")
+        return understand(queries, text)
+
+    monkeypatch.setattr(LiveQueries, "_understand", defective)
+
+    async def test(rig: Rig) -> None:
+        rig.query.use("token")
+        await rig.query.lost.wait()
+        await rig.until(lambda: rig.values == [{"version": 1}])
+
+    lived('say(value={"version": 1})\nstay()', test)
+    assert "lost: an error that nobody expected (ValueError)" in caplog.text
+    assert "canary" not in caplog.text

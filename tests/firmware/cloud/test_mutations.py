@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.cloud.mutations import joined, mutation, timestamp, told_time
+from firmware.cloud.mutations import joined, mutation, told_time
 from firmware.store.record import Record, Stamp
+from firmware.wall_clock import rfc3339
 
 NOW = Stamp(1_795_000_090_000, clock_set=True, boot_id="one", monotonic_ms=100_000)
 SET = Stamp(1_795_000_000_120, clock_set=True, boot_id="one", monotonic_ms=10_000)
@@ -57,7 +58,7 @@ def test_a_time_by_a_clock_that_was_not_set_is_told_by_its_age() -> None:
 @given(st.integers())
 def test_every_figure_of_a_clock_has_a_timestamp(wall_ms: int) -> None:
     """A clock may say anything; a record on disk, too."""
-    told = datetime.fromisoformat(timestamp(wall_ms))
+    told = datetime.fromisoformat(rfc3339(wall_ms))
     assert told.tzinfo == UTC
     if 0 <= wall_ms < 253_402_300_800_000:
         assert round(told.timestamp() * 1000) == wall_ms

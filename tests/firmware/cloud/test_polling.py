@@ -233,3 +233,16 @@ def test_a_defect_of_who_takes_an_answer_does_not_end_the_asking(
         "the value of a:b was not taken (ZeroDivisionError)",
         "the failure of a:b was not taken (ZeroDivisionError)",
     ]
+
+
+def test_a_defect_of_ours_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    """A locked toy whose live queries are lost must hear its release all the same."""
+
+    async def test(rig: Rig) -> None:
+        rig.lost.set()
+        await asyncio.sleep(65)
+        assert len(rig.calls.calls) >= 2
+        assert rig.values == [{"version": 1}] * (len(rig.calls.calls) - 1)
+
+    on_virtual_time(test, ValueError("canary words"), {"version": 1})
+    assert caplog.messages == ["polling failed (ValueError): it begins anew"]

@@ -98,6 +98,7 @@ async def said(rig: Rig) -> Put:
         rig.outbox,
         recorder,
         rig.store,
+        toy_id=lambda: "toy-sim-1",
         clock=rig.clock,
         forget_words=lambda: None,
         forget_speech=lambda: None,
@@ -174,7 +175,7 @@ def test_reports_metrics_and_logs_are_taken(tmp_path: Path) -> None:
         reports(kind="emergency_stop", urgent=True, detail="boot1")
         reports(kind="self_test_late", urgent=False, detail=None)
         metrics = Metrics(
-            rig.outbox, SystemSensors(tmp_path), TurnTimes(), {"bulk": lambda: 3}, Counters
+            rig.outbox, SystemSensors(tmp_path), [TurnTimes().take], {"bulk": lambda: 3}, Counters
         )
         metrics.sample()
         assert metrics._sampling is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -216,3 +217,53 @@ def test_a_choice_of_another_form_is_left_alone(tmp_path: Path) -> None:
         {"format": 2, "toyId": "toy-2", "issued_at_ms": 1, "command": "c1"}
     )
     assert started(tmp_path).id == "toy-sim-1"
+
+
+def test_a_defect_of_ours_is_answered_and_the_next_toy_is_looked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever was raised: nobody waits for an answer that never comes."""
+
+    async def test(rig: Rig) -> None:
+        rig.look_for("toy-2", "c1", 1.0)
+        assert await rig.answered() == ("c1", "failed", None)
+        rig.look_for("toy-3", "c2", 2.0)
+        assert await rig.table.until("switch_toy") == {"command": "c2"}
+
+    with_rig(tmp_path, test, ValueError("canary words"), configuration())
+    assert caplog.messages == ["the toy does not become another: ValueError"]
+
+
+def test_an_answer_that_cannot_be_given_does_not_end_the_search(tmp_path: Path) -> None:
+    """The command is still open at the cloud; the next one is looked for."""
+
+    async def test(rig: Rig) -> None:
+        def refuse(*_: object) -> None:
+            raise ValueError("no room")
+
+        rig.switching._acknowledge = refuse
+        rig.look_for("toy-2", "c1", 1.0)
+        looking = rig.switching._looking
+        assert looking is not None
+        await asyncio.wait([looking])
+        assert isinstance(looking.exception(), ValueError)
+        rig.look_for("toy-3", "c2", 2.0)
+        assert await rig.table.until("switch_toy") == {"command": "c2"}
+
+    with_rig(tmp_path, test, ApplicationError("TOY_NOT_FOUND"), configuration())
+
+
+def test_a_card_that_hangs_is_answered_as_it_is(tmp_path: Path) -> None:
+    """It is that toy, and nobody knows whether it would be after a restart."""
+    go_on = threading.Event()
+
+    async def test(rig: Rig) -> None:
+        waiting = [rig.choice._worker.submit(go_on.wait, 10) for _ in range(17)]
+        rig.look_for("toy-2")
+        await rig.table.until("switch_toy")
+        rig.switch()
+        assert await rig.answered() == ("c1", "done", {"durable": False})
+        go_on.set()
+        assert all(call.result(10) for call in waiting)
+
+    with_rig(tmp_path, test, configuration())

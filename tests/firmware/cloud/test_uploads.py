@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ from firmware.cloud.errors import (
     UploadExpiredError,
     UploadRefusedError,
 )
-from firmware.cloud.uploads import TRIES_MAX, Uploader, storage_id, upload_url
+from firmware.cloud.uploads import CARD_WAITING_MAX, TRIES_MAX, Uploader, storage_id, upload_url
 from firmware.store.audio import AudioSettings, AudioStore
 from hardware.clock import Clock
 from tests.firmware.cloud import standin
@@ -195,6 +196,54 @@ def test_speech_that_must_not_be_kept_any_more_is_not_referred_to(tmp_path: Path
                 rig.close()
 
     assert asyncio.run(main()) is None
+
+
+@pytest.mark.parametrize("withdrawn_at", ["the address", "the post"])
+def test_speech_that_was_withdrawn_is_not_posted_once_more(
+    tmp_path: Path, withdrawn_at: str
+) -> None:
+    """Before every try it is asked whether it may still go."""
+
+    async def main() -> tuple[str | None, int]:
+        storage = Storage(standin.body(b"", "410 Gone"), STORED)
+
+        async def reply(request: Request, writer: asyncio.StreamWriter) -> None:
+            if (request.path == "/api/mutation") == (withdrawn_at == "the address"):
+                rig.store.erase()
+            await storage(request, writer)
+
+        async with StandIn(reply) as server:
+            rig = Rig(tmp_path, server)
+            try:
+                return await rig.upload(), len(posts(server))
+            finally:
+                rig.close()
+
+    assert asyncio.run(main()) == (None, 0 if withdrawn_at == "the address" else 1)
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_what_cannot_be_removed_ends_nobodys_work(tmp_path: Path, *, is_closed: bool) -> None:
+    """Not even where the threads are closed, or too much waits for them."""
+
+    async def main() -> None:
+        async with StandIn(STORED) as server:
+            rig = Rig(tmp_path, server)
+            if is_closed:
+                rig.uploader.close()
+            go_on = threading.Event()
+
+            def hang() -> None:
+                go_on.wait(LIMIT_S)
+
+            for _ in range(0 if is_closed else 1 + CARD_WAITING_MAX):
+                asyncio.get_running_loop().run_in_executor(rig.uploader._workers, hang)
+            await rig.uploader.stored(rig.name)
+            go_on.set()
+            assert rig.store.has(rig.name)
+            rig.close()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

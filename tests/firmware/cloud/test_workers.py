@@ -159,3 +159,26 @@ def test_a_call_that_never_returns_does_not_keep_the_process() -> None:
     )
     assert ended.stdout == b"ends\n"
     assert ended.stderr == b""
+
+
+def test_a_system_without_another_thread_costs_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was refused does not count for ever, and those threads that there are do the rest."""
+    workers = Workers("tests", threads_max=2, waiting_max=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", _no_thread)
+        for _ in range(5):
+            with pytest.raises(BacklogError, match="no thread can be started for tests"):
+                workers.submit(abs, -7)
+    assert workers.submit(abs, -7).result(LIMIT_S) == 7
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", _no_thread)
+        assert workers.submit(abs, -8).result(LIMIT_S) == 8
+    gate = threading.Event()
+    calls = [workers.submit(gate.wait, LIMIT_S) for _ in range(2)]
+    gate.set()
+    assert all(call.result(LIMIT_S) for call in calls)
+    workers.shutdown()
+
+
+def _no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

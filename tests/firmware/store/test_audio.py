@@ -213,3 +213,15 @@ def test_a_toy_that_stores_nothing_does_not_pay_for_ciphers() -> None:
     program = "import sys, firmware.store.audio; print('cryptography' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert ended.stdout == b"False\n"
+
+
+def test_what_was_put_since_the_start_is_spared(tmp_path: Path) -> None:
+    """Whoever clears may have asked what is wanted before; once that is done, all is as told."""
+    orphan = store(tmp_path).put(SPEECH)
+    speech = store(tmp_path)
+    fresh = speech.put(SPEECH)
+    assert speech.keep_only([]) == 1
+    assert not speech.has(orphan)
+    assert speech.has(fresh)
+    assert speech.keep_only([]) == 1
+    assert not speech.has(fresh)

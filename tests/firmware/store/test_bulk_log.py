@@ -225,3 +225,12 @@ def test_a_log_that_cannot_be_read_or_written_says_so(tmp_path: Path) -> None:
     for work in (log.read, lambda: log.append([put("a")]), lambda: log.replace([]), log.remove):
         with pytest.raises(RecordStoreError, match="log cannot be"):
             work()
+
+
+def test_what_a_power_cut_left_half_written_is_gone_at_the_next_start(tmp_path: Path) -> None:
+    """It holds words, and nothing would ever remove it."""
+    log = BulkLog(tmp_path / "bulk.log")
+    log.append([put("a")])
+    (tmp_path / "bulk.log.new").write_bytes(b"canary")
+    assert list(BulkLog(tmp_path / "bulk.log").read()) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["bulk.log"]

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 
 from firmware.errors import RecordStoreError
 from firmware.store import database as database_module
-from firmware.store.changes import Changes, Found
-from firmware.store.database import ASIDE_MAX, DAMAGED_MAX, REMEMBERED_MAX, RecordDatabase
+from firmware.store.changes import ASIDE_MAX, DONE_MAX, Changes, Found
+from firmware.store.database import DAMAGED_MAX, REMEMBERED_MAX, RecordDatabase
 from firmware.store.record import Record, Stamp
 
 Synchronous = Literal["FULL", "OFF"]
@@ -323,3 +324,70 @@ def test_a_damaged_database_is_said_once_and_as_an_error(
     database.open()
     database.close()
     assert [entry.levelno for entry in caplog.records] == [logging.ERROR]
+
+
+def conversation(name: str, words: str) -> Record:
+    """Return a conversation in which this was said."""
+    return Record(name, "conversations:create", f'{{"transcript":"{words}"}}', "toy", STAMP)
+
+
+def test_one_damaged_body_keeps_nothing_else_from_being_forgotten_or_told(tmp_path: Path) -> None:
+    """And goes with what is forgotten: what was said may be in it."""
+    database = RecordDatabase(tmp_path / "records.db", synchronous="OFF")
+    database.open()
+    talks = {name: conversation(name, "canary") for name in ("a", "b", "c")}
+    talks["c"] = replace(talks["c"], audio="speech")
+    database.apply(Changes(put=talks))
+    database._open_database().execute(
+        "UPDATE waiting SET body = replace(body, ':', ' ') WHERE record_id = 'b'"
+    )
+    assert database.audio_names() == {"speech"}
+    database.apply(Changes(forgotten=frozenset({"words"}), done={"x": None}))
+    assert list(database.read(("a", "b", "c"))) == ["a", "c"]
+    assert ids(database.open()) == ["a", "c"]
+    database.close()
+    assert b"canary" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_what_may_hold_words_is_not_kept_when_it_is_damaged(tmp_path: Path) -> None:
+    """No erasing would find it; what can be read of it is taken over."""
+    database = RecordDatabase(tmp_path / "records.db", synchronous="OFF", keeps_damaged=False)
+    database.open()
+    database.apply(Changes(put={"a": conversation("a", "canary")}))
+    database._open_database().execute("PRAGMA user_version = 7")
+    found = database.open()
+    assert found.is_damaged
+    assert ids(found) == ["a"]
+    database.erase()
+    database.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["records.db"]
+    assert b"canary" not in (tmp_path / "records.db").read_bytes()
+
+
+def test_what_goes_past_a_record_that_fails_is_known_after_a_restart(tmp_path: Path) -> None:
+    """Reports of locks, and answers to commands."""
+    database = RecordDatabase(tmp_path / "records.db", synchronous="FULL")
+    database.open()
+    functions = {
+        "other": ("guardian:reportEvent", '{"eventType":"said_by_guardian"}'),
+        "lock": ("guardian:reportEvent", '{"eventType":"emergency_stop"}'),
+        "answer": ("devices:ackCommand", '{"commandId":"c"}'),
+        "log": ("logs:create", '{"eventType":"emergency_stop"}'),
+    }
+    put = {name: Record(name, *said, "toy", STAMP) for name, said in functions.items()}
+    database.apply(Changes(put=put))
+    assert database.open().passing == ("lock", "answer")
+    database.close()
+
+
+def test_what_a_failing_disk_is_yet_to_be_told_has_a_limit() -> None:
+    """A card that never answers again must not take all memory."""
+    changes = Changes()
+    for number in range(DONE_MAX + 10):
+        changes.finish(f"r{number}")
+    for number in range(ASIDE_MAX + 10):
+        changes.put[f"a{number}"] = record(f"a{number}")
+        changes.set_aside(f"a{number}", "CODE")
+    both = changes.followed_by(changes)
+    assert len(both.done) == DONE_MAX
+    assert len(both.aside) == len(both.put) == ASIDE_MAX

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.store.files import write_durably
+from firmware.store.files import remove_durably, write_durably
 from tests.firmware.store.disk import Disk
 
 STEPS = ["open", "write", "sync", "rename", "open folder", "sync"]
@@ -72,3 +72,18 @@ def test_what_a_power_cut_left_does_not_hinder_the_next_writing(tmp_path: Path) 
     (tmp_path / "record.new").write_bytes(b"half of something much longer")
     write_durably(tmp_path / "record", b"one")
     assert (tmp_path / "record").read_bytes() == b"one"
+
+
+def test_what_is_removed_is_gone_for_good_with_all_that_a_power_cut_left_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is synced: no power cut brings the name back."""
+    path = tmp_path / "record"
+    write_durably(path, b"one")
+    (tmp_path / "record.new").write_bytes(b"half of t")
+    disk = Disk(tmp_path, monkeypatch)
+    for _ in range(2):
+        remove_durably(path)
+        assert list(tmp_path.iterdir()) == []
+    assert disk.steps == ["open folder", "sync"] * 2
+    remove_durably(tmp_path / "nowhere" / "record")

@@ -431,3 +431,80 @@ def _copy_log(data: Path, copy: Path) -> None:
 def _files_with(folder: Path, words: bytes) -> list[str]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     return [path.name for path in files if words in path.read_bytes()]
+
+
+def test_what_is_erased_while_the_disk_is_opened_anew_does_not_come_back(
+    store: FaultyStore,
+) -> None:
+    """What was found before the erasing is not there any more."""
+
+    async def main() -> None:
+        async with running(store) as lane:
+            put_in(lane, "a")
+            assert await lane.settle()
+            store.failing.add("apply")
+            put_in(lane, "b")
+            assert not await lane.settle()
+            await lane.settle()
+            store.failing.clear()
+            store.gate.clear()
+            while not store.hangs.is_set():  # the next attempt, after its wait
+                await asyncio.to_thread(store.hangs.wait, GATE_TIMEOUT_S)
+            assert store.asked[-1] == "open"
+            erased = asyncio.create_task(lane.erase())
+            put_later = asyncio.Event()
+            asyncio.get_running_loop().call_soon(put_later.set)
+            await put_later.wait()
+            put_in(lane, "c")
+            store.gate.set()
+            await erased
+            assert await lane.settle()
+            assert await names(lane) == ["c"]
+            assert not lane.knows("a")
+
+    asyncio.run(main())
+
+
+def test_what_is_put_off_comes_after_all_others_and_no_longer_counts_as_waiting_first(
+    store: FaultyStore,
+) -> None:
+    """Until the next start, which begins with the order in which they were put."""
+
+    async def main() -> None:
+        async with running(store) as lane:
+            for name in ("a", "b"):
+                put_in(lane, name)
+            assert lane.put_off("a") == 1
+            put_in(lane, "c")
+            assert await names(lane) == ["b", "c", "a"]
+            assert not lane.is_clear
+            lane.finish(["b", "c"])
+            assert lane.is_clear
+            assert lane.put_off("a") == 2
+            assert await names(lane) == ["a"]
+            put_in(lane, "d")
+            assert not lane.is_clear
+            assert await names(lane) == ["d", "a"]
+        async with running(store) as lane:
+            await lane.settle()
+            assert await names(lane) == ["a", "d"]
+
+    run_virtual(main())
+
+
+def test_everything_is_everything_or_an_error(store: FaultyStore) -> None:
+    """An export that leaves something out must not look whole."""
+
+    async def main() -> None:
+        async with running(store) as lane:
+            put_in(lane, "a")
+            await lane.settle()
+            put_in(lane, "b")
+            assert [record.record_id for record in await lane.everything()] == ["a", "b"]
+            for cause in (store.unreadable, store.failing):
+                cause.update({"a", "read"})
+                with pytest.raises(RecordStoreError):
+                    await lane.everything()
+                cause.clear()
+
+    run_virtual(main())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from firmware.store.outbox import Class
+from firmware.store.lane import Lane
+from firmware.store.outbox import Class, Outbox
 from firmware.store.record import Stamp
 from hardware.sim.clock import run_virtual
 from tests.firmware.store.shelf import BOOT, WALL_S, World, ids, make, opened, put
@@ -333,5 +335,41 @@ def test_erasing_leaves_nothing_of_what_was_said_and_all_that_is_urgent(tmp_path
         async with opened(tmp_path, boot_id="boot-two") as outbox:
             assert await ids(outbox) == ["lock"]
             assert await ids(outbox, "bulk") == ["after"]
+
+    run_virtual(main())
+
+
+def test_one_saving_that_fails_unexpectedly_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may be lost would be lost for good at the next power cut."""
+    tries: list[bool] = []
+
+    async def save(_: Outbox) -> None:
+        tries.append(True)
+        if len(tries) == 1:
+            raise MemoryError
+
+    monkeypatch.setattr(Lane, "save", save)
+
+    async def main() -> None:
+        async with opened(tmp_path, persist_interval_s=60):
+            await asyncio.sleep(300)
+            assert len(tries) >= 4
+
+    run_virtual(main())
+
+
+def test_a_record_is_about_the_toy_that_it_is_said_to_be_about(tmp_path: Path) -> None:
+    """Or about the present one."""
+
+    async def main() -> None:
+        async with opened(tmp_path) as outbox:
+            outbox.put("logs:create", {}, urgent=False)
+            outbox.put("logs:create", {}, urgent=False, toy_id="toy-before")
+            assert [record.toy_id for record in await outbox.head("bulk", 9)] == [
+                "toy-1",
+                "toy-before",
+            ]
 
     run_virtual(main())

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from firmware.voice import capture, offline, playback
-from firmware.voice.offline import OfflineAnswers
+from firmware.voice import capture, playback
 from hardware.sim.clock import run_virtual
 from states.effects import EFFECTS
 from states.events import EVENTS
-from tests.firmware.voice.rig import CaptureRig, PlaybackRig, Posted
+from tests.firmware.voice.rig import CaptureRig, PlaybackRig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +28,6 @@ def all_effects() -> list[Mapping[str, PerformEffect]]:
         return [
             CaptureRig().capture.effects,
             PlaybackRig().playback.effects,
-            OfflineAnswers(Posted()).effects,
         ]
 
     return run_virtual(main())
@@ -42,7 +40,7 @@ def test_every_effect_takes_exactly_its_fields() -> None:
             assert tuple(inspect.signature(perform).parameters) == EFFECTS[name].fields, name
 
 
-@pytest.mark.parametrize("module", [capture, playback, offline])
+@pytest.mark.parametrize("module", [capture, playback])
 def test_every_event_is_posted_with_its_fields(module: ModuleType) -> None:
     """As the vocabulary has them."""
     posts = [
