@@ -26,20 +26,26 @@ class CloudProcess:
         convex_url: Where the Convex functions are.
         stream_url: Where the audio stream is.
 
+    Args:
+        secret: The device's.
+        options: More of the command's, as ``--no-binary``; see ``pommai cloud --help``.
+
     Raises CloudStartError when it does not become ready, with what it said.
     """
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, *options: str) -> None:
         self.convex_url = ""
         self.stream_url = ""
         self._control_url = ""
         self._secret = secret
+        self._options = options
         self._process: asyncio.subprocess.Process | None = None
         self._said = b""
         self._listening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        command = ("-m", "devcloud", "--port", "0", "--json", f"--device-secret={self._secret}")
+        given = (f"--device-secret={self._secret}", *self._options)
+        command = ("-m", "devcloud", "--port", "0", "--json", *given)
         pipe = asyncio.subprocess.PIPE
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable, *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
@@ -68,15 +74,26 @@ class CloudProcess:
 
     async def turns(self) -> list[dict[str, Any]]:
         """Return what the cloud heard and answered, a turn each. Raises CloudLostError."""
-        found = await asyncio.to_thread(self._ask, "GET", "/turns", None)
-        return list(found)
+        return list(await self.get("turns"))
+
+    async def table(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of a table, in order of arrival. Raises CloudLostError."""
+        return list(await self.get(f"tables/{name}"))
 
     async def set_faults(self, faults: Mapping[str, object]) -> None:
         """Let something go wrong in the cloud; see ``devcloud.faults``. Raises CloudLostError."""
-        await asyncio.to_thread(self._ask, "POST", "/faults", faults)
+        await self.post("faults", faults)
+
+    async def get(self, what: str) -> Any:  # noqa: ANN401 - any JSON
+        """Ask the control API for something (``devcloud.control``). Raises CloudLostError."""
+        return await asyncio.to_thread(self._ask, "GET", what, None)
+
+    async def post(self, what: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - any JSON
+        """Have the control API do something, and return its answer. Raises CloudLostError."""
+        return await asyncio.to_thread(self._ask, "POST", what, body)
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None) -> Any:  # noqa: ANN401 - JSON
-        url = self._control_url + path
+        url = f"{self._control_url}/{path}"
         try:
             answer = requests.request(method, url, json=body, timeout=ASK_TIMEOUT_S)
             answer.raise_for_status()

@@ -87,7 +87,7 @@ class Connection:
         self.token = token
         self.toy_id = handshake.toy_id
         self.codec: Codec = dialects.first
-        """The dialect that is spoken on it; settled once it is open."""
+        """The dialect that is spoken on it; settled once it is open, but for a late answer."""
         self._dialler = dialler
         self._handshake = handshake
         self._dialects = dialects
@@ -102,6 +102,7 @@ class Connection:
         self._has_work = asyncio.Event()
         self._has_life = asyncio.Event()
         self._is_settled = asyncio.Event()
+        self._is_answered = False
         self._is_fenced = False
         self._socket: ClientConnection | None = None
         self.task = asyncio.get_running_loop().create_task(self._run(), name="stream connection")
@@ -208,6 +209,20 @@ class Connection:
         self._is_settled.set()
         self._owner.connection_opened()
 
+    def _take_answer(self, answer: HandshakeAck) -> None:
+        """Speak as the gateway does, from now on.
+
+        On a slow network the answer comes when the dialect was settled without it. The gateway has
+        been speaking as it said since then; what was queued before would be noise to it.
+        """
+        if not self._is_settled.is_set():
+            self._settle(self._dialects.agreed(answer))
+        elif self._dialects.is_open_question:
+            codec = self._dialects.agreed(answer)
+            if codec is not self.codec:
+                self.codec = codec
+                self._speech.clear()
+
     async def _keep_alive(self, socket: ClientConnection) -> None:
         """Ask the gateway itself, beside the pings that its WebSocket answers on its behalf.
 
@@ -255,9 +270,11 @@ class Connection:
                 self._answers_pings = True
             case SignOfLife():
                 pass
+            case HandshakeAck() if not self._is_answered:
+                self._is_answered = True
+                self._take_answer(message)
             case HandshakeAck():
-                if not self._is_settled.is_set():
-                    self._settle(self._dialects.agreed(message))
+                pass
             case _:
                 self._owner.connection_received(message)
 

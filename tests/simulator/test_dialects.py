@@ -41,14 +41,14 @@ async def hold(dialect: str, folder: Path) -> Held:
         try:
             await conversation.get_ready()
             late = {"lateAudio": {"afterCancel": True}}
-            await asyncio.to_thread(cloud._ask, "POST", "/stream", late)
+            await cloud.post("stream", late)
             await conversation.hold()
             late = {"lateAudio": {"afterCancel": False}}
-            sent = await asyncio.to_thread(cloud._ask, "POST", "/stream", late)
+            sent = await cloud.post("stream", late)
             assert sent == {"connections": 1}
             # What was sent before the lock has been dealt with when the toy is locked.
             lock = {"message": {"type": "command", "command": "lock"}}
-            await asyncio.to_thread(cloud._ask, "POST", "/stream", lock)
+            await cloud.post("stream", lock)
             await conversation._watch.first(arrives_at("safety_lockout.lock"), 5, since=0)
             turns = await cloud.turns()
         finally:

@@ -52,11 +52,12 @@ def running(
     stdin: int = subprocess.DEVNULL,
     script: str = "",
     env: Mapping[str, str] = NO_SETTINGS,
+    patience_s: float = TIMEOUT_S,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start it and give the process; whatever happens, it is gone at the end.
 
     A ``script`` is run in place of the module; it has the arguments in ``sys.argv``. A process that
-    runs for longer than `TIMEOUT_S` is killed, so that whoever reads what it says waits no longer.
+    runs for longer than `patience_s` is killed, so that whoever reads what it says waits no longer.
     """
     line = command(*arguments)
     if script:
@@ -72,7 +73,7 @@ def running(
         cwd=ROOT,
         env=environment(env),
     ) as process:
-        patience = threading.Timer(TIMEOUT_S, process.kill)
+        patience = threading.Timer(patience_s, process.kill)
         patience.start()
         try:
             yield process

@@ -170,14 +170,48 @@ def test_any_other_answer_means_seed(answer: object) -> None:
 
 @on_loop
 async def test_no_answer_in_time_means_seed() -> None:
-    """And a late one changes nothing."""
+    """The oldest gateways say nothing."""
     async with stage(dialect="auto", hello_timeout_ms=20) as scene:
         session = await scene.gateway.session(1)
         await scene.loop.until("link_up")
-        await session.send({"type": "handshake_ack", "dialect": "binary"})
         await scene.hold_turn(1, 1, b"reply")
         assert isinstance(session.raw[-1], str)
+
+
+@on_loop
+async def test_late_answer_is_taken_once() -> None:
+    """On a slow network the gateway has been speaking so since the handshake came to it."""
+    async with stage(dialect="auto", speaks="binary", token=None, hello_timeout_ms=20) as scene:
+        scene.gateway.answer = None
+        scene.stream.set_token("token")
+        session = await scene.gateway.session(1)
+        await scene.loop.until("link_up")
+        for dialect in ("binary", "seed"):
+            await session.send({"type": "handshake_ack", "dialect": dialect})
+        await session.is_heard()
+        await scene.hold_turn(1, 1, b"reply")
+        assert isinstance(session.raw[-1], bytes)
+        assert scene.playback.of_turn(1) == [b"reply"]
         assert scene.loop.count("link_up") == 1
+
+
+@on_loop
+async def test_speech_before_a_late_answer_fails_its_turn_at_most() -> None:
+    """What waits to be sent is nothing that the gateway would understand."""
+    async with stage(dialect="auto", speaks="binary", token=None, hello_timeout_ms=20) as scene:
+        scene.gateway.answer = None
+        scene.stream.set_token("token")
+        session = await scene.gateway.session(1)
+        await scene.open_turn(1)
+        scene.stream.send(b"before", captured_ms=0)
+        await session.send(
+            {"type": "handshake_ack", "dialect": "binary"},
+            {"type": "error", "code": "AUDIO_ERROR", "message": "what is this?"},
+        )
+        await scene.loop.until("turn_failed", turn=1)
+        scene.perform("end_turn", turn=1, outcome="gateway failed")
+        await scene.hold_turn(2, 1, b"reply")
+        assert scene.playback.of_turn(2) == [b"reply"]
 
 
 @on_loop
