@@ -5,8 +5,10 @@ The fence
     with its whole reply takes its connection with it, once anything of it was sent: the socket is
     closed, nothing that was under way on it is delivered, and another is opened. The number of the
     connection, its generation, stands in every event, so that what is already queued can be told
-    apart as well. In the binary dialect every message names its turn: there the turn is cancelled,
-    the connection stays, and what still comes of the old turn is told by its number.
+    apart as well. In the binary dialect every message names its turn: there a turn whose reply is
+    interrupted is cancelled, the connection stays, and what still comes of the old turn is told by
+    its number. But only where the other end has said that it has the whole utterance: one that is
+    still on its way must be stopped, and a connection that may be dead must not outlive its turn.
 """
 
 from __future__ import annotations
@@ -54,6 +56,9 @@ _log: Final = logging.getLogger(__name__)
 
 ANSWERED: Final = "answered"
 """The outcome of a turn that heard its reply to the end."""
+
+INTERRUPTED: Final = "interrupted"
+"""The outcome of a turn that gave way to what the child did next; nobody has failed."""
 
 ACTING_PER_SECOND_MAX: Final = 10
 """Messages of one kind that may act within a second: what they ask for has happened by then."""
@@ -201,8 +206,11 @@ class Stream:
 
     def end_turn(self, turn: int, outcome: str) -> None:
         """Let nothing more of the turn pass; see the module's text for when that takes a fence."""
-        if self._turn is not None and self._turn.number == turn:
-            self._leave_turn(keep=outcome == ANSWERED and self._turn.is_replied)
+        present = self._turn
+        if present is None or present.number != turn:
+            return
+        is_quiet = outcome == ANSWERED and present.is_replied
+        self._leave_turn(keep=is_quiet or (outcome == INTERRUPTED and self._cancelled(present)))
 
     # Speech (`firmware.ports.Uplink`).
 
@@ -277,13 +285,14 @@ class Stream:
             self._post("uplink_flushed", turn=turn, connection=present.connection)
 
     def link_ended(self) -> None:
-        """Tell the turn, unless it may still get a connection."""
+        """Tell the turn, unless it may still get a connection, or has been told that it failed."""
         turn = self._turn
         if turn is None:
             return
         if turn.connection:
             self._turn = None
-            self._post("stream_lost", turn=turn.number, connection=turn.connection)
+            if not turn.is_failed:
+                self._post("stream_lost", turn=turn.number, connection=turn.connection)
         elif turn.has_dialled or not self._link.dial():
             self._fail_opening(turn)
         else:
@@ -299,6 +308,8 @@ class Stream:
 
     def _fail_opening(self, turn: Turn) -> None:
         turn.stop_waiting()
+        if turn is not self._turn:
+            return
         self._turn = None
         self._post("stream_failed", turn=turn.number)
         self._catch_up()
@@ -310,16 +321,19 @@ class Stream:
             return
         turn.stop_waiting()
         if turn.has_spoken and not keep:
-            self._fence(turn)
+            self._link.fence()
         self._catch_up()
 
-    def _fence(self, turn: Turn) -> None:
+    def _cancelled(self, turn: Turn) -> bool:
+        """Cancel the turn over its connection, if that may stay; tell whether it may."""
         connection = self._link.connection
-        if connection is not None and connection.codec.names_turns:
-            self.counters.turns_cancelled += 1
-            connection.cancel(turn.number)
-        else:
-            self._link.fence()
+        if connection is None or not connection.codec.names_turns:
+            return False
+        if not connection.has_delivered(turn.number):
+            return False
+        self.counters.turns_cancelled += 1
+        connection.cancel(turn.number)
+        return True
 
     def _catch_up(self) -> None:
         """Connect as the toy that we have become, once nothing is under way as the old one."""
@@ -398,8 +412,8 @@ class Stream:
         if turn is not None and turn.connection:
             self._fail(turn, error.code)
         if error.code == "AUTH_FAILED":
-            self._turn = None
             self._link.refuse()
+            self.link_ended()
 
     def _fail(self, turn: Turn, code: ErrorCode) -> None:
         if not turn.is_failed:
