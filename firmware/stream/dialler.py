@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 
 from firmware.stream.errors import CredentialError
-from firmware.stream.paced import PacedConnection
+from firmware.stream.paced import WRITE_LIMIT, PacedConnection
 from firmware.stream.settings import checked_address, gateway_address
 from firmware.tls import checked_pins, client_context
 
@@ -117,7 +117,7 @@ class Dialler:
             close_timeout=CLOSING_S_MAX,
             max_size=settings.message_bytes_max,
             max_queue=_MESSAGES_MAX,
-            write_limit=0,  # what the kernel has no room for waits where it can still be dropped
+            write_limit=WRITE_LIMIT,
             logger=_SILENT,
             create_connection=PacedConnection,
             **await self._tls_arguments(address),

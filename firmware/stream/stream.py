@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from firmware.stream.codec import TURN_MAX
@@ -263,7 +264,7 @@ class Stream:
             case ReplyEnd():
                 if message.last is not None:
                     self._pass_piece(message.last)
-                self._pass_end(message.turn)
+                self._pass_end(message)
             case Transcript():
                 self._pass_words("transcript", message.text, message.turn)
             case ReplyText():
@@ -353,6 +354,7 @@ class Stream:
         if turn is None or not turn.takes_reply:
             self.counters.reply_packets_dropped += 1
             return
+        turn.count(piece.sequence if isinstance(piece, ReplyPacket) else None)
         match piece:
             case ReplyPacket():
                 turn.has_sounded = True
@@ -360,20 +362,21 @@ class Stream:
                     turn.number, turn.connection, piece.packet, piece.sample_rate_hz
                 )
             case ReplyPcm():
-                self._pass_sound(turn, turn.joiner.take_pcm(piece.pcm, piece.sample_rate_hz))
+                self._pass_sound(
+                    turn, partial(turn.joiner.take_pcm, piece.pcm, piece.sample_rate_hz)
+                )
             case ReplyWav():
-                self._pass_wav(turn, piece.data)
+                self._pass_sound(turn, partial(turn.joiner.take_wav, piece.data))
             case ReplyUnplayable():
                 self._note_unplayable(turn, "in a format that is not played")
 
-    def _pass_wav(self, turn: Turn, data: bytes) -> None:
+    def _pass_sound(self, turn: Turn, join: Callable[[], list[Sound]]) -> None:
         try:
-            self._pass_sound(turn, turn.joiner.take_wav(data))
+            sounds = join()
         except SoundError as error:
             self._note_unplayable(turn, str(error))
-
-    def _pass_sound(self, turn: Turn, sound: Sound | None) -> None:
-        if sound is not None:
+            return
+        for sound in sounds:
             turn.has_sounded = True
             self._reply_sink.reply_pcm(turn.number, turn.connection, *sound)
 
@@ -385,11 +388,18 @@ class Stream:
         if not turn.has_sounded:
             self._fail(turn, "AUDIO_ERROR")
 
-    def _pass_end(self, number: int | None) -> None:
-        turn = self._present(number)
-        if turn is not None and turn.takes_reply:
+    def _pass_end(self, end: ReplyEnd) -> None:
+        turn = self._present(end.turn)
+        if turn is None or not turn.takes_reply:
+            return
+        self.counters.reply_pieces_missing += turn.pieces_missing(end.pieces)
+        self._pass_sound(turn, turn.joiner.finish)
+        if turn.has_sounded:
             turn.is_replied = True
             self._reply_sink.reply_end(turn.number, turn.connection)
+        else:
+            # Nobody would hear that the turn is over.
+            self._fail(turn, "AUDIO_ERROR")
 
     def _pass_words(
         self, kind: Literal["transcript", "reply"], text: str, number: int | None
