@@ -16,8 +16,8 @@ help: ## list the targets
 setup: ## bring system packages, virtual environment and dependencies
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' SKIP_SYSTEM='$(SKIP_SYSTEM)' tools/setup.sh
 
-setup-test: setup ## bring what only the tests need: Node, and Convex's JavaScript client
-	@PYTHON='$(PYTHON)' VENV='$(VENV)' SKIP_SYSTEM='$(SKIP_SYSTEM)' WITH_NODE=1 tools/setup.sh
+setup-test: setup ## bring what only the tests need: git, Node, Convex's JavaScript client
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' SKIP_SYSTEM='$(SKIP_SYSTEM)' WITH_TESTS=1 tools/setup.sh
 
 demo: setup ## hold one conversation without hardware (DEMO_ARGS=)
 	$(BIN)/pommai demo $(DEMO_ARGS)

@@ -84,6 +84,7 @@ class Answer:
             to.cut_if_due("cut_reply_after_packets", piece.sequence)
             await asyncio.sleep(begun_s + due_s(piece.media_ms) - now_s())
             await to.send(dialect.audio(piece, turn.turn))
+            await to.litter()
             self._last_pieces.append(piece)
             turn.reply_packets_sent = piece.sequence + 1
             self._services.counters.late_packets += turn.cancelled

@@ -2,12 +2,13 @@
 
 In the control API each is true for all that stands as default below, its first field alone, or an
 object of its fields; null or false ends it. Two fields are common to all: ``function``, the only
-function whose calls it meets (uploads count as calls of ``upload``), and ``times``, after which it
-ends by itself::
+function whose calls it meets, and ``times``, after which it ends by itself. Uploads count as calls
+of ``upload``. The audio stream counts as calls of ``stream``, and is met only by what names it::
 
     {"http_status": true}
     {"http_status": 500}
     {"commit_then_drop": {"function": "conversations:create", "times": 1}}
+    {"garbage": {"function": "stream", "kind": "deep"}}
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 UPLOAD: Final = "upload"
 """What an upload counts as where calls have the name of their function."""
 
+STREAM: Final = "stream"
+"""What the audio stream counts as: its upgrades and the messages to a device."""
+
 TIMES_MAX: Final = 1_000_000
 TEXT_CHARS_MAX: Final = 1000
 BYTES_MAX: Final = 1 << 30
@@ -39,7 +43,7 @@ REDIRECTS: Final = (307, 308)
 class CallFault:
     """A fault of calls that is in force; which of the later fields mean anything, the fault says.
 
-    - ``function``: the only one whose calls it meets; None for all.
+    - ``function``: the only one whose calls it meets; None for all, the stream aside.
     - ``times``: how often it will still strike; None for ever.
     - ``status``: of the answer.
     - ``to``: the address that a redirect names.
@@ -56,7 +60,7 @@ class CallFault:
 
     def meets(self, function: str | None) -> bool:
         """Tell whether it strikes a call of a function."""
-        return self.function in {None, function}
+        return self.function == function or (self.function is None and function != STREAM)
 
     def after_strike(self) -> CallFault | None:
         """Say what is left of it when it has struck once more."""
@@ -123,7 +127,9 @@ def _is_address(value: JsonValue) -> bool:
 
 
 _COMMON: Final[Mapping[str, _Field]] = {
-    "function": _Field(_is_text, "the name of a function, as module:function, or 'upload'"),
+    "function": _Field(
+        _is_text, "the name of a function, as module:function, or 'upload' or 'stream'"
+    ),
     "times": _whole(1, TIMES_MAX, " times"),
 }
 

@@ -1,4 +1,12 @@
-"""``pommai cloud``: the development cloud alone."""
+"""The development cloud alone, on loopback.
+
+Convex functions for the official clients, the audio stream, and recognition and speech that work
+offline. When it is ready it prints its addresses in one line. At CONTROL_URL it shows what it was
+told (GET turns, calls, commands, tables/reports, …), takes a guardian's commands (POST commands)
+and fails on command (POST faults); that address stays within reach while the network fails. Exit
+codes: 0 it was told to stop, 64 an option cannot be, 69 the port is taken or a part of the system
+is missing.
+"""
 
 from __future__ import annotations
 
@@ -140,8 +148,8 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         else:
             trust = f" SSL_CERT_FILE={cloud.ca_file}" if cloud.ca_file else ""
             line = (
-                f"cloud ready: CONVEX_URL={cloud.convex_url} STREAM_URL={cloud.stream_url}{trust}"
-                " (Ctrl-C stops it)"
+                f"cloud ready: CONVEX_URL={cloud.convex_url} STREAM_URL={cloud.stream_url}"
+                f" CONTROL_URL={cloud.control_url}{trust} (Ctrl-C stops it)"
             )
         print(line, flush=True)
         await stopped.wait()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from devcloud.answer import Answer
+from devcloud.call_faults import STREAM
 from devcloud.dialects.binary import BinaryDialect
 from devcloud.dialects.messages import (
     AudioChunk,
@@ -35,6 +36,7 @@ from devcloud.errors import (
     SpeechError,
     UnknownFrameError,
 )
+from devcloud.garbage import GARBAGE
 
 if TYPE_CHECKING:
     from devcloud.counters import Counters
@@ -166,6 +168,20 @@ class Connection:
         Raises:
             ConnectionError: the device is gone.
         """
+        await self._send(message)
+        if self._services.faults.strike("duplicate_delivery", STREAM):
+            await self._send(message)
+
+    async def litter(self) -> None:
+        """Send what is no message, if there is a fault that says so; raises as ``send``."""
+        if fault := self._services.faults.strike("garbage", STREAM):
+            garbage = GARBAGE[fault.kind or ""]()
+            # Whether it is text, UTF-8 that is, nobody looks.
+            await self._socket.send_frame(garbage, WSMsgType.TEXT)
+            if self.dialect.name == BinaryDialect.name:
+                await self._socket.send_bytes(garbage)
+
+    async def _send(self, message: Wire) -> None:
         if isinstance(message, str):
             await self._socket.send_str(message)
         else:

@@ -1,12 +1,14 @@
 """Carrying out the faults of calls; what each one means is in ``devcloud.faults``.
 
-Over HTTP it happens around the handlers, on the sync socket around the session. Neither knows.
+Over HTTP it happens around the handlers, on the sync socket around the session. Neither knows. What
+is done to an answer strikes only where there was one to a call that succeeded: nobody is to believe
+that a refusal was a lost commit.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiohttp import web
 
@@ -44,6 +46,19 @@ def http_disruption(faults: FaultBoard) -> Middleware:
     return disrupt
 
 
+def answer_instead(faults: FaultBoard, function: str | None) -> web.Response | None:
+    """Make the answer that a fault has in place of the function's own; None when there is none."""
+    if fault := faults.strike("http_status", function):
+        status = fault.status or web.HTTPServiceUnavailable.status_code
+        return refusal(status, "DisruptedOnCommand", "this answer was asked for")
+    if fault := faults.strike("redirect", function):
+        return web.Response(
+            status=fault.status or web.HTTPTemporaryRedirect.status_code,
+            headers={"Location": fault.to or ""},
+        )
+    return None
+
+
 class DisruptedSession:
     """A session of the sync protocol whose client does not get what the session answered.
 
@@ -65,8 +80,8 @@ class DisruptedSession:
     def receive_text(self, text: str, now_s: float) -> None:
         """Take a message from the client."""
         self._session.receive_text(text, now_s)
-        self._collect()
-        kind, functions = _contents(text)
+        kind, called = _contents(text)
+        functions = _succeeded(called, self._collect())
         if kind == "Mutation" and self._strike("duplicate_delivery", functions):
             self._session.receive_text(text, now_s)
             self._collect(with_responses=False)
@@ -97,13 +112,17 @@ class DisruptedSession:
                 return fault
         return None
 
-    def _collect(self, *, with_responses: bool = True) -> None:
+    def _collect(self, *, with_responses: bool = True) -> list[JsonObject]:
+        """Take what the session answered; returns it read."""
+        messages: list[JsonObject] = []
         for text in self._session.messages_to_send():
             message = json.loads(text)
+            messages.append(message)
             if message["type"] != "MutationResponse" or with_responses:
                 self._outbox.append(text)
             if message["type"] == "Transition" and message["modifications"]:
                 self._say_again(message)
+        return messages
 
     def _say_again(self, transition: JsonObject) -> None:
         """Add a transition that leads nowhere and says what the last one said."""
@@ -118,6 +137,7 @@ class DisruptedSession:
 
 
 _REMOVED: Final = "QueryRemoved"
+_UPDATED: Final = "QueryUpdated"
 
 
 async def _disrupted_call(
@@ -148,15 +168,11 @@ async def _disrupted(
     function: str | None,
     kind: Kind | None,
 ) -> web.StreamResponse:
-    if fault := faults.strike("http_status", function):
-        status = fault.status or web.HTTPServiceUnavailable.status_code
-        return refusal(status, "DisruptedOnCommand", "this answer was asked for")
-    if fault := faults.strike("redirect", function):
-        return web.Response(
-            status=fault.status or web.HTTPTemporaryRedirect.status_code,
-            headers={"Location": fault.to or ""},
-        )
+    if answer := answer_instead(faults, function):
+        return answer
     response = await handler(request)
+    if not _has_succeeded(response, kind):
+        return response
     if kind is Kind.MUTATION and faults.strike("duplicate_delivery", function):
         response = await handler(request)
     if kind is not Kind.QUERY and faults.strike("commit_then_drop", function):
@@ -190,7 +206,18 @@ def _dropped(request: web.Request) -> web.Response:
     return web.Response()
 
 
-def _contents(text: str) -> tuple[str | None, list[str]]:
+def _has_succeeded(response: web.StreamResponse, kind: Kind | None) -> bool:
+    """Tell whether a call, or an upload, was carried out and answered so."""
+    if response.status != web.HTTPOk.status_code or not isinstance(response, web.Response):
+        return False
+    return kind is None or parse_object(response.text or "")["status"] == "success"
+
+
+_Called: TypeAlias = "list[tuple[JsonValue, str]]"
+"""Functions that a message calls, each with the number of its request or query."""
+
+
+def _contents(text: str) -> tuple[str | None, _Called]:
     """Find the type of a client's message, and the functions that it names."""
     try:
         message = parse_object(text)
@@ -201,9 +228,26 @@ def _contents(text: str) -> tuple[str | None, list[str]]:
         message,
         *(modifications if isinstance(modifications, list) else ()),
     ]
-    names = [_name(caller.get("udfPath")) for caller in callers if isinstance(caller, dict)]
+    called = [
+        (caller.get("requestId", caller.get("queryId")), name)
+        for caller in callers
+        if isinstance(caller, dict) and (name := _name(caller.get("udfPath")))
+    ]
     kind = message.get("type")
-    return kind if isinstance(kind, str) else None, [name for name in names if name]
+    return kind if isinstance(kind, str) else None, called
+
+
+def _succeeded(called: _Called, answers: list[JsonObject]) -> list[str]:
+    """Find those of the called functions that were carried out and answered so."""
+    succeeded = [answer["requestId"] for answer in answers if answer.get("success")]
+    for answer in answers:
+        results = answer.get("modifications")
+        succeeded += [
+            result["queryId"]
+            for result in (results if isinstance(results, list) else ())
+            if isinstance(result, dict) and result["type"] == _UPDATED
+        ]
+    return [name for number, name in called if number in succeeded]
 
 
 def _name(name: JsonValue) -> str | None:

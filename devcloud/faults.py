@@ -38,19 +38,25 @@ class Faults:
       refuses every token with 401.
 
     Those of calls may be limited to a function and to a number of times; how they are written is in
-    ``devcloud.call_faults``. Uploads are calls of ``upload`` here.
+    ``devcloud.call_faults``. Uploads are calls of ``upload`` here. The audio stream is met by four
+    of them, and only where they name the function ``stream``.
 
-    - ``http_status``: calls over HTTP are answered with that status, and not carried out.
+    - ``http_status``: calls over HTTP are answered with that status, and not carried out; of the
+      stream, upgrades.
     - ``redirect``: they are sent elsewhere with 307 or 308, and not carried out here.
     - ``commit_then_drop``: mutations, actions and uploads are carried out, over HTTP or the sync
-      socket, and the connection is aborted in place of an answer.
+      socket, and the connection is aborted in place of an answer. Like the next two, it strikes
+      only what succeeds: to a call that fails, or is refused, the answer is given.
     - ``duplicate_delivery``: mutations are carried out twice. Over HTTP, the second answer is
       given; over the sync socket the first, and what a transition says is said again by a second
-      one.
+      one. Over the stream, each message to a device is sent twice.
     - ``garbage``: calls are carried out, and the answer is none; over the sync socket, so is what
-      follows a subscription to that function.
+      follows a subscription to that function. Over the stream, it comes behind each piece of a
+      reply: as text, and in the binary dialect once more as a binary message.
     - ``expire_tokens``: every token that is shown counts as expired, over HTTP, sync socket and
-      stream, fresh ones too; it asks for no function.
+      stream, fresh ones too; it asks for no function. An open stream outlives it, as it outlives
+      any token that expires: existing gateways look at the token of the upgrade, and a device has
+      no message to show another in. To end one, revoke tokens or ``expel``.
     - ``token_lifetime_s``: the tokens that are issued last so many seconds; null for as long as the
       settings say.
     - ``expire_uploads``: upload URLs count as expired.

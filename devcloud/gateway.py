@@ -2,8 +2,8 @@
 
 ``/audio-stream`` is where the seed's devices connect; one that offers it is answered in the binary
 dialect. ``/ws/{deviceId}/{toyId}`` is where those connect that speak the gateway dialect. What
-happens on a connection is in ``connection``. The token is looked at when a connection is made; one
-that expires later does not end it, one that is revoked does.
+happens on a connection is in ``connection``. The token is looked at when a connection is made, as
+existing gateways do; one that expires later does not end it, one that is revoked does.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from devcloud.call_faults import STREAM
 from devcloud.connection import Connection, Peer, Services
 from devcloud.dialects.gateway import GatewayDialect
 from devcloud.dialects.messages import ErrorCode
 from devcloud.dialects.seed import SeedDialect
+from devcloud.disruption import answer_instead
 from devcloud.errors import TokenError
 from devcloud.opus import Decoder
 from devcloud.tokens import Audience
@@ -89,8 +91,11 @@ class Gateway:
                 raise result
         return sum(result is None for result in results)
 
-    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         counters = self._services.counters
+        if answer := answer_instead(self._services.faults, STREAM):
+            counters.refused_upgrades += 1
+            return answer
         try:
             peer = self._admit(request)
         except web.HTTPException:

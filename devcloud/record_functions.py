@@ -24,6 +24,7 @@ from devcloud.commands import OBEYED, OUTCOMES
 from devcloud.errors import ConvexError
 from devcloud.function import OF_DEVICE, OF_TOY, Body, Context, Function, text
 from devcloud.validators import (
+    ANY,
     BOOLEAN,
     NULL,
     NUMBER,
@@ -171,7 +172,8 @@ MUTATIONS: Final[Mapping[str, Function]] = {
             **_RECORD,
             commandId=STRING,
             outcome=literals(*OUTCOMES),
-            details=optional(_SCALARS),
+            # An export that is short stands in its acknowledgement.
+            details=optional(record(ANY)),
         ),
     ),
 }

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from devcloud import wav
-from devcloud.audio import FRAME_MS, SAMPLE_BYTES, SAMPLE_RATE_HZ, AudioFormat
+from devcloud.audio import FRAME_MS, OPUS_RATES_HZ, SAMPLE_BYTES, SAMPLE_RATE_HZ, AudioFormat
 from devcloud.dialects.messages import Piece
 from devcloud.opus import Encoder
 from devcloud.stream_options import StreamOptions, WavLayout
@@ -22,8 +22,6 @@ WAV_PIECE_MS: Final = 500
 WAV_WHOLE_BYTES_MAX: Final = 500_000
 """In hex it is twice that, and a message has at most 1 MiB; a longer reply comes in pieces."""
 
-_BINARY_RATE_UNIT_HZ: Final = 100
-
 
 def pieces(
     speech: Speech, dialect: str, default: AudioFormat, options: StreamOptions
@@ -36,7 +34,7 @@ def pieces(
     if dialect == "binary" and format_ is AudioFormat.WAV:
         format_ = AudioFormat.PCM16
     rate_hz = options.rate_hz(format_, speech.rate_hz)
-    if dialect == "binary" and rate_hz % _BINARY_RATE_UNIT_HZ:
+    if dialect == "binary" and rate_hz not in OPUS_RATES_HZ:
         rate_hz = SAMPLE_RATE_HZ
     match format_:
         case AudioFormat.OPUS:

@@ -34,8 +34,7 @@ class StreamOptions:
     - ``reply_format``: opus, pcm16 or wav; null leaves it to the dialect (wav for the gateway
       dialect, opus for the others). The binary dialect has no WAV and gets pcm16 instead.
     - ``reply_rate_hz``: null is the synthesiser's own rate for wav and 16,000 for the others. A
-      rate that the format cannot have (Opus: 16, 24 and 48 kHz; binary: multiples of 100 Hz) is
-      16,000.
+      rate that cannot be (Opus, and the binary dialect: only 16, 24 and 48 kHz) is 16,000.
     - ``reply_channels``: 2 makes a stereo WAV; the other formats are mono.
     - ``wav_layout``: whole (as long as it fits into a message), pieces or files.
     """

@@ -1,9 +1,10 @@
 """What a device says on one connection: its utterances, checked and decoded, without I/O.
 
-One at a time, each numbered from 0, at most 35 s long. When something is wrong with an utterance,
-that is said once and the rest of it is passed over, up to its end or to the next chunk number 0.
-Where chunks carry a turn, that tells utterances apart instead: numbers may be missing there, for a
-device whose link was too slow leaves out its oldest speech. The decoder makes up a little for it.
+One at a time, each numbered from 0, at most 35 s long. Numbers may be missing, in every dialect and
+from the first on, for a device whose link was too slow leaves out its oldest speech; a little is
+made up for it. They never go back. When something is wrong with an utterance, that is said once and
+the rest of it is passed over, up to its end or to the next chunk number 0, or, where chunks carry a
+turn, to the next turn.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from devcloud import wav
 from devcloud.audio import FRAME_MS, SAMPLE_BYTES, SAMPLE_RATE_HZ, AudioFormat
 from devcloud.errors import BadPacketError, MalformedMessageError
+from devcloud.opus import FRAME_BYTES
 
 if TYPE_CHECKING:
     from devcloud.dialects.messages import AudioChunk
@@ -83,23 +85,25 @@ class Uplink:
     def _take_in_order(self, chunk: AudioChunk) -> bytes:
         due = self._next_sequence or 0
         gap = chunk.sequence - due
-        if gap and not (chunk.turn is not None and 0 < gap <= GAP_CHUNKS_MAX):
+        if not 0 <= gap <= GAP_CHUNKS_MAX:
             raise MalformedMessageError(f"chunk {chunk.sequence} came where {due} was due")
         if due == 0:
             self._bytes = self.chunks = self.missing_chunks = 0
         self.missing_chunks += gap
         if not chunk.packet:
             return b""
-        pcm = self._conceal(gap) + self._decode(chunk)
+        pcm = self._conceal(gap, chunk.format) + self._decode(chunk)
         self._bytes += len(pcm)
         if self.duration_ms > UTTERANCE_MS_MAX:
             raise MalformedMessageError(f"the utterance is longer than {UTTERANCE_MS_MAX} ms")
         self.chunks += 1
         return pcm
 
-    def _conceal(self, gap: int) -> bytes:
+    def _conceal(self, gap: int, format_: AudioFormat) -> bytes:
         # Before the first packet there is nothing to go on from.
         frames = min(gap, CONCEALED_CHUNKS_MAX) if self.chunks else 0
+        if format_ is not AudioFormat.OPUS:
+            return bytes(frames * FRAME_BYTES)
         return b"".join(self._decoder.conceal() for _ in range(frames))
 
     def _decode(self, chunk: AudioChunk) -> bytes:

@@ -112,7 +112,18 @@ class _Record:
         if not isinstance(value, Mapping):
             _refuse(value, self, path)
         for name, item in value.items():
+            # Any object may have these in a deployment, and a document gets some by itself; a
+            # record, by its documentation, never.
+            if not name or name.startswith("_"):
+                self._refuse_key(name, path)
             self.item.check(item, f"{path}.{name}")
+
+    def _refuse_key(self, name: str, path: str) -> NoReturn:
+        where = f"Path: {path}\n" if path else ""
+        raise FunctionError(
+            f"ArgumentValidationError: A record's keys cannot be empty or begin with '_'.\n"
+            f"{where}Key: {_quoted(name)}\nValidator: {self}"
+        )
 
     def __str__(self) -> str:
         return f"v.record(v.string(), {self.item})"

@@ -195,6 +195,8 @@ def _decode_special(name: str, item: JsonValue) -> ConvexValue:
 
 
 def _field_name(name: str) -> str:
+    # As deployments have it: an empty name passes, and so does one that begins with an underscore,
+    # which is reserved in documents alone. ``validators`` refuses both where they cannot be stored.
     if len(name) > FIELD_NAME_CHARS_MAX:
         raise ValueEncodingError(f"a field name is longer than {FIELD_NAME_CHARS_MAX} characters")
     if name.startswith("$") or not (name.isascii() and name.isprintable()):

@@ -235,6 +235,7 @@ def test_setup_without_apt_lists_what_is_needed(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "no apt" in ended.stderr
     assert "libopusfile0" in ended.stderr
+    assert "for `make test`: git, Node 18 or newer with npm (nodejs npm)" in ended.stderr
     assert "SKIP_SYSTEM=1" in ended.stderr
 
 
@@ -250,10 +251,10 @@ def test_setup_with_an_old_python_says_which_one_it_needs(tmp_path: Path) -> Non
     assert not (tmp_path / "venv").exists()
 
 
-def test_setup_for_the_demo_needs_no_node() -> None:
-    """Only the tests ask for it: the Makefile's other targets never say WITH_NODE."""
+def test_setup_for_the_demo_needs_neither_git_nor_node() -> None:
+    """Only the tests ask for them: the Makefile's other targets never say WITH_TESTS."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    (target,) = re.findall(r"^([\w-]+):.*\n\t.*WITH_NODE", makefile, re.MULTILINE)
+    (target,) = re.findall(r"^([\w-]+):.*\n\t.*WITH_TESTS", makefile, re.MULTILINE)
     assert target == "setup-test"
     assert re.findall(rf"^(\w+):.* {target}\b", makefile, re.MULTILINE) == ["test"]
 
@@ -264,8 +265,16 @@ def test_setup_for_tests_says_which_node_it_needs(tmp_path: Path, programs: dict
     for name, exit_code in programs.items():
         (tmp_path / name).write_text(f"#!/usr/bin/env bash\nexit {exit_code}\n")
         (tmp_path / name).chmod(0o755)
-    ended = set_up(tmp_path, PYTHON=sys.executable, SKIP_SYSTEM="1", WITH_NODE="1")
+    ended = set_up(tmp_path, "git", PYTHON=sys.executable, SKIP_SYSTEM="1", WITH_TESTS="1")
     assert ended.returncode == 1
     assert "Node 18 or newer, and npm" in ended.stderr
     assert "nodejs npm" in ended.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_setup_for_tests_says_that_it_needs_git(tmp_path: Path) -> None:
+    """Without git one is told, before anything is installed."""
+    ended = set_up(tmp_path, PYTHON=sys.executable, SKIP_SYSTEM="1", WITH_TESTS="1")
+    assert ended.returncode == 1
+    assert "the tests need git" in ended.stderr
     assert not (tmp_path / "venv").exists()

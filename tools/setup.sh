@@ -7,12 +7,12 @@
 #   PYTHON=/path/to/python3   the interpreter to build on, 3.11 or newer
 #   VENV=.venv                where the virtual environment goes
 #   SKIP_SYSTEM=1             leave system packages alone, as on a machine without apt
-#   WITH_NODE=1               bring Node and Convex's JavaScript client too, which only tests need
+#   WITH_TESTS=1              bring what only tests need too: git, Node, Convex's JavaScript client
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly PYTHON=${PYTHON:-} VENV=${VENV:-.venv} SKIP_SYSTEM=${SKIP_SYSTEM:-}
-readonly WITH_NODE=${WITH_NODE:-}
+readonly WITH_TESTS=${WITH_TESTS:-}
 readonly LOG=build/setup.log LOG_LINES_SHOWN=12 LOG_COLUMNS_SHOWN=160
 readonly APT_LOCK_WAIT_S=120 # a machine just started may be updating itself
 
@@ -27,7 +27,8 @@ readonly PACKAGES=(
 )
 # Where PocketSphinx has no wheel for the machine's Python.
 readonly COMPILER_PACKAGES=(gcc libc6-dev cmake make)
-# Where the tests find no Node on the path that is new enough.
+# What the tests call, unless the path has it; of Node, one that is new enough.
+readonly GIT_PACKAGES=(git)
 readonly NODE_PACKAGES=(nodejs npm)
 readonly NODE_OLDEST=18 # Debian 12's
 readonly JAVASCRIPT=tests/devcloud/official
@@ -72,7 +73,13 @@ fail_without_apt() {
     fail 'there is no apt here. Install what these Debian packages bring:' \
         "    python3-venv ${PACKAGES[*]}" \
         "and, for a Python other than 3.11 and 3.13: ${COMPILER_PACKAGES[*]} python3-dev" \
+        "and, for \`make test\`: ${GIT_PACKAGES[*]}, Node $NODE_OLDEST or newer with npm (${NODE_PACKAGES[*]})" \
         'Then say that they are there: make setup SKIP_SYSTEM=1'
+}
+
+fail_without_git() {
+    fail 'the tests need git on the path.' \
+        "Debian, Ubuntu and Raspberry Pi OS bring it in: ${GIT_PACKAGES[*]}"
 }
 
 fail_without_node() {
@@ -214,8 +221,9 @@ system_packages() {
         mapfile -t -O "${#packages[@]}" packages < <(distribution_package dev)
         packages+=("${COMPILER_PACKAGES[@]}")
     fi
-    if [[ -n $WITH_NODE ]] && ! node_suits; then
-        packages+=("${NODE_PACKAGES[@]}")
+    if [[ -n $WITH_TESTS ]]; then
+        command -v git >/dev/null || packages+=("${GIT_PACKAGES[@]}")
+        node_suits || packages+=("${NODE_PACKAGES[@]}")
     fi
     bring "${packages[@]}"
 }
@@ -280,12 +288,13 @@ main() {
     choose_python
     [[ -n $SKIP_SYSTEM ]] || system_packages
     [[ -n $python ]] || fail_without_python
-    [[ -z $WITH_NODE ]] || node_suits || fail_without_node
+    [[ -z $WITH_TESTS ]] || command -v git >/dev/null || fail_without_git
+    [[ -z $WITH_TESTS ]] || node_suits || fail_without_node
     environment_serves || environment
     unless_done dependencies requirements/build.txt requirements/dev.txt
     # A new top-level package needs this step too: an editable installation lists them.
     unless_done this_tree pyproject.toml ./*/__init__.py
-    [[ -n $WITH_NODE ]] || return 0
+    [[ -n $WITH_TESTS ]] || return 0
     [[ -d $JAVASCRIPT/node_modules ]] || rm -f "$VENV/.done-javascript"
     unless_done javascript "$JAVASCRIPT"/package{,-lock}.json
 }

@@ -4,9 +4,9 @@ The address names the device and the toy (``/ws/{deviceId}/{toyId}``), and most 
 stands in ``payload``. Audio is hex, and beside it stands how it is written: from the device
 ``pcm16`` (which existing gateways recognise), ``wav``, or ``opus`` (one packet of 20 ms each; most
 existing gateways pass it on undecoded, this one understands it), all of it 16 kHz mono. A WAV may
-come whole in every chunk, or its header in the first and samples in the others. Replies are WAV
-unless something else is asked for. There is no turn field: a device that cancels or interrupts
-closes the connection and opens another.
+come whole in every chunk, or its header in the first and samples in the others. Chunks are numbered
+as the seed's are. Replies are WAV unless something else is asked for. There is no turn field: a
+device that cancels or interrupts closes the connection and opens another.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The seed dialect of the audio stream: JSON texts, audio in hex.
 
 From the device: ``handshake`` (first of all), ``audio_chunk`` (one hex Opus packet each, numbered
-from 0 in every utterance; ``isFinal`` ends it), ``ping`` and ``pong``. To the device:
+from 0 in every utterance, less those that a slow link cost; ``isFinal`` ends it), ``ping`` and
+``pong``. To the device:
 ``handshake_ack``, ``transcript``, ``text_response``, ``audio_response`` (one packet each, numbered
 from 0 in every reply; ``isFinal`` ends it), ``error`` and ``pong``. There is no turn field: a
 device that cancels or interrupts closes the connection and opens another.

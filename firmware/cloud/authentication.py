@@ -83,6 +83,7 @@ class Authentication:
         self._rejections = Backoff(*retry, random)
         self._task: asyncio.Task[None] | None = None
         self._is_due = False
+        self._told = ""
         self._due = _Alarm(clock, self._ring)
         self._end = _Alarm(clock, self._lose)
 
@@ -155,12 +156,15 @@ class Authentication:
 
     def _fail(self, error: Exception) -> None:
         reason = error if isinstance(error, CloudFaultError) else type(error).__name__
-        _log.warning("authentication failed: %s", reason)
+        if str(reason) != self._told:  # it may fail so for weeks
+            self._told = str(reason)
+            _log.warning("authentication failed, and is tried again: %s", reason)
         self._post("auth_failed", refused=_is_refusal(error))
 
     def _grant(self, tokens: Tokens, asked_ms: int) -> None:
         now_ms = self._clock.monotonic_ms()
         self._tokens, self._granted_ms, self._is_due = tokens, now_ms, False
+        self._told = ""
         self._failures.reset()
         self._refusals.reset()
         # The lifetime began when the cloud made the tokens: when they were asked for, or later.

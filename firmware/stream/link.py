@@ -215,7 +215,10 @@ class Link:
         self._set_closed()
         self._owner.link_ended()
         if not end.is_refused and not self._is_down:
-            _log.warning("the gateway cannot be reached: %s", end.cause)
+            if end.was_open:
+                _log.warning("the connection to the gateway is lost: %s", end.cause)
+            else:
+                _log.warning("the gateway cannot be reached: %s", end.cause)
             self._is_down = True
             self._post("link_down")
         self._try_again()

@@ -43,6 +43,11 @@ def headers(token: str) -> dict[str, str]:
     }
 
 
+def _connect(url: str, token: str) -> connect:
+    # Garbage may be longer than what a real device would read.
+    return connect(url, additional_headers=headers(token), max_size=None)
+
+
 def chunks(pcm: bytes) -> list[dict[str, Json]]:
     """Encode sound to the chunks of one utterance, its end included."""
     with Encoder() as encoder:
@@ -169,7 +174,7 @@ class BinaryDevice(StreamDevice):
 @asynccontextmanager
 async def welcomed_in_binary(cloud: RunningCloud, token: str) -> AsyncIterator[BinaryDevice]:
     """Open a connection and agree on the binary dialect."""
-    async with connect(cloud.cloud.stream_url, additional_headers=headers(token)) as socket:
+    async with _connect(cloud.cloud.stream_url, token) as socket:
         device = BinaryDevice(socket)
         await device.send({**HANDSHAKE, "capabilities": {**CAPABILITIES, "binary": 1}})
         assert (await device.expect("handshake_ack"))["dialect"] == "binary"
@@ -182,7 +187,7 @@ async def connected_to_gateway(
 ) -> AsyncIterator[StreamDevice]:
     """Open a connection of the gateway dialect; the handshake is up to the test."""
     url = cloud.cloud.stream_url.removesuffix("/audio-stream") + path
-    async with connect(url, additional_headers=headers(token)) as socket:
+    async with _connect(url, token) as socket:
         yield StreamDevice(socket)
 
 
@@ -200,7 +205,7 @@ async def welcomed_by_gateway(cloud: RunningCloud, token: str) -> AsyncIterator[
 @asynccontextmanager
 async def connected(cloud: RunningCloud, token: str) -> AsyncIterator[StreamDevice]:
     """Open a connection; the handshake is up to the test."""
-    async with connect(cloud.cloud.stream_url, additional_headers=headers(token)) as socket:
+    async with _connect(cloud.cloud.stream_url, token) as socket:
         yield StreamDevice(socket)
 
 

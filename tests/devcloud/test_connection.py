@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from devcloud.garbage import GARBAGE
 from devcloud.replies import NOTHING_HEARD
 from tests.devcloud import clips
 from tests.devcloud.device import (
@@ -31,17 +32,40 @@ from tests.devcloud.device import (
 from tests.devcloud.running import TIMEOUT_S, RunningCloud
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
+    from tests.devcloud.device import StreamDevice
     from tests.devcloud.json_type import Json
 
 SILENCE = bytes(32_000)
+
+WELCOMED: Mapping[str, Callable[[RunningCloud, str], AbstractAsyncContextManager[StreamDevice]]] = {
+    "seed": welcomed,
+    "gateway": welcomed_by_gateway,
+    "binary": welcomed_in_binary,
+}
 
 
 @pytest.fixture(scope="module")
 def token(running_cloud: RunningCloud) -> str:
     websocket_token: str = running_cloud.authenticate()["websocketToken"]
     return websocket_token
+
+
+def utterance(dialect: str, pcm: bytes) -> Sequence[dict[str, Json] | bytes]:
+    match dialect:
+        case "seed":
+            return chunks(pcm)
+        case "gateway":
+            return payloads(pcm)
+        case _:
+            return frames(3, pcm)
+
+
+def is_piece(message: str | bytes) -> bool:
+    """Tell whether it is a piece of a reply, and none of what is told as text beside it."""
+    return isinstance(message, bytes) or json.loads(message)["type"] == "audio_response"
 
 
 def run(scenario: Coroutine[object, object, None]) -> None:
@@ -173,16 +197,45 @@ def test_a_spoilt_utterance_is_told_with_its_turn_and_not_answered(
     run(scenario())
 
 
-def test_speech_that_a_slow_link_left_out_is_counted(cloud: RunningCloud, token: str) -> None:
+@pytest.mark.parametrize("dialect", ["seed", "gateway", "binary"])
+def test_speech_that_a_slow_link_left_out_is_counted(
+    cloud: RunningCloud, token: str, dialect: str
+) -> None:
+    spoken = utterance(dialect, SILENCE)
+
     async def scenario() -> None:
-        async with welcomed_in_binary(cloud, token) as device:
-            spoken = frames(3, SILENCE)
+        async with WELCOMED[dialect](cloud, token) as device:
             await device.send(*spoken[10:20], *spoken[30:])
+            if dialect == "gateway":
+                await device.expect("status")
             await device.expect("transcript")
 
     run(scenario())
     turn = cloud.get("turns")[-1]
-    assert (turn["chunks"], turn["missing_chunks"]) == (30, 20)
+    assert (turn["dialect"], turn["chunks"], turn["missing_chunks"]) == (dialect, 30, 20)
+    assert turn["utterance_ms"] == 20 * (30 + 5)
+
+
+@pytest.mark.parametrize("dialect", WELCOMED)
+@pytest.mark.parametrize("kind", GARBAGE)
+def test_on_command_garbage_comes_between_the_pieces_of_a_reply(
+    cloud: RunningCloud, token: str, dialect: str, kind: str
+) -> None:
+    cloud.post("stream-options", reply_format="pcm16")
+    cloud.post_faults(garbage={"function": "stream", "kind": kind, "times": 2})
+    garbage, copies = GARBAGE[kind](), 2 if dialect == "binary" else 1
+
+    async def scenario() -> None:
+        async with WELCOMED[dialect](cloud, token) as device:
+            await device.send(*utterance(dialect, b""))
+            for _ in range(2):
+                while not is_piece(await device.socket.recv()):
+                    pass
+                for _ in range(copies):
+                    assert await device.socket.recv(decode=False) == garbage
+            assert is_piece(await device.socket.recv())
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,47 @@ def test_a_mutation_is_carried_out_twice(cloud: RunningCloud) -> None:
     assert calls_of(cloud, AUTHENTICATE) == carried_out + 2
 
 
+@pytest.mark.parametrize("fault", ["commit_then_drop", "duplicate_delivery", "garbage"])
+def test_what_was_not_carried_out_is_answered_and_no_fault_strikes(
+    cloud: RunningCloud, fault: str
+) -> None:
+    """A call that fails, one that is refused, one that is none; and an upload to nowhere."""
+    before = struck(cloud, fault)
+    cloud.post_faults(**{fault: {"times": 1}})
+    wrong = {**CREDENTIALS, "deviceSecret": "wrong"}
+    assert post(cloud, "mutation", AUTHENTICATE, wrong).json()["status"] == "error"
+    assert post(cloud, "mutation", "no:such", {}).json()["status"] == "error"
+    refused = requests.post(
+        f"{cloud.cloud.convex_url}/api/mutation",
+        json={"path": AUTHENTICATE, "args": CREDENTIALS},
+        headers={"Authorization": "Bearer forged"},
+        timeout=TIMEOUT_S,
+    )
+    assert refused.status_code == 401
+    assert upload(cloud).json()["code"] == "StorageTokenInvalid"
+    assert struck(cloud, fault) == before
+    assert cloud.get("faults")[fault]["times"] == 1
+
+
+@pytest.mark.parametrize("fault", ["commit_then_drop", "duplicate_delivery", "garbage"])
+def test_on_the_socket_too_no_fault_strikes_what_was_not_carried_out(
+    cloud: RunningCloud, fault: str
+) -> None:
+    before = struck(cloud, fault)
+    wrong = {**mutation(1), "args": [{**CREDENTIALS, "deviceSecret": "wrong"}]}
+    # A transition is said again all the same; only the functions' own faults are meant here.
+    cloud.post_faults(**{fault: {"function": AUTHENTICATE, "times": 1}})
+
+    async def scenario() -> list[str]:
+        async with sync_peer(cloud) as peer:
+            await peer.send(wrong, {**mutation(2), "udfPath": "no:such"}, mutation(-1))
+            return [(await peer.receive())["type"] for _ in range(5)]
+
+    answer = ["MutationResponse", "Transition"]
+    assert asyncio.run(scenario()) == [*answer, *answer, "FatalError"]
+    assert struck(cloud, fault) == before
+
+
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_a_call_is_carried_out_and_its_answer_is_none(cloud: RunningCloud, kind: str) -> None:
     carried_out = calls_of(cloud, AUTHENTICATE)
@@ -187,6 +228,11 @@ def mutation(request_id: int) -> Json:
     }
 
 
+def authenticate(cloud: RunningCloud) -> Json:
+    token = cloud.authenticate()["convexToken"]
+    return {"type": "Authenticate", "baseVersion": 0, "tokenType": "User", "value": token}
+
+
 SUBSCRIBE: Final[Json] = {
     "type": "ModifyQuerySet",
     "baseVersion": 0,
@@ -251,10 +297,13 @@ def test_on_the_socket_a_transition_is_said_again_by_one_that_leads_nowhere(
 @pytest.mark.parametrize("kind", GARBAGE)
 @pytest.mark.parametrize("message", [mutation(1), SUBSCRIBE], ids=["mutation", "subscription"])
 def test_on_the_socket_an_answer_is_none(cloud: RunningCloud, kind: str, message: Json) -> None:
+    shown = authenticate(cloud)
     cloud.post_faults(garbage=kind)
 
     async def scenario() -> bytes:
         async with sync_peer(cloud) as peer:
+            await peer.send(shown)
+            assert (await peer.receive())["type"] == "Transition"
             await peer.send(message)
             return await peer.receive_bytes()
 
@@ -262,12 +311,11 @@ def test_on_the_socket_an_answer_is_none(cloud: RunningCloud, kind: str, message
 
 
 def test_on_the_socket_an_identity_expires_on_command(cloud: RunningCloud) -> None:
-    token = cloud.authenticate()["convexToken"]
-    authenticate = {"type": "Authenticate", "baseVersion": 0, "tokenType": "User", "value": token}
+    shown = authenticate(cloud)
 
     async def scenario() -> Json:
         async with sync_peer(cloud) as peer:
-            await peer.send(authenticate)
+            await peer.send(shown)
             assert (await peer.receive())["type"] == "Transition"
             await asyncio.to_thread(cloud.post_faults, expire_tokens={"times": 1})
             await peer.send(mutation(1))
@@ -316,8 +364,11 @@ def test_an_upload_meets_the_faults_of_calls(cloud: RunningCloud) -> None:
     cloud.post_faults(http_status={"status": 403, "function": "upload"})
     assert upload(cloud).status_code == 403
     assert cloud.authenticate()["convexToken"]
+    client = ConvexHttpClient(cloud.cloud.convex_url)
+    client.set_auth(cloud.authenticate()["convexToken"])
+    url = client.mutation("storage:generateUploadUrl", DEVICE)["url"]
     cloud.post_faults(http_status=None, garbage={"kind": "object", "function": "upload"})
-    assert upload(cloud).json() == {}
+    assert upload(cloud, url).json() == {}
 
 
 def test_a_record_whose_answer_was_lost_is_stored_once(cloud: RunningCloud) -> None:

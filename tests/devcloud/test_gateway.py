@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -214,7 +215,7 @@ def test_who_never_shakes_hands_is_sent_away(
         {**HANDSHAKE},
         {"type": "audio_chunk", "data": "zz", "timestamp": 0, "sequence": 0},
         {"type": "audio_chunk", "data": "ffffff", "timestamp": 0, "sequence": 0},
-        {"type": "audio_chunk", "data": "00", "timestamp": 0, "sequence": 5},
+        {"type": "audio_chunk", "data": "00", "timestamp": 0, "sequence": 2000},
     ],
     ids=str,
 )
@@ -249,8 +250,8 @@ def test_a_spoilt_utterance_is_told_once_and_not_answered(cloud: RunningCloud, t
     async def scenario() -> None:
         async with asyncio.timeout(TIMEOUT_S), welcomed(cloud, token) as device:
             spoken = chunks(SILENCE)
-            await device.send(*spoken[:5], *spoken[6:], {"type": "ping"})
-            assert "chunk 6 came where 5 was due" in (await device.expect("error"))["message"]
+            await device.send(*spoken[:5], *spoken[4:], {"type": "ping"})
+            assert "chunk 4 came where 5 was due" in (await device.expect("error"))["message"]
             await device.expect("pong")
 
     asyncio.run(scenario())
@@ -384,6 +385,57 @@ def test_on_command_every_token_is_refused(cloud: RunningCloud) -> None:
                 pytest.fail("it was accepted")
 
     asyncio.run(scenario())
+
+
+def test_on_command_upgrades_get_a_status(cloud: RunningCloud, token: str) -> None:
+    struck = cloud.get("faults")["struck"]["http_status"]
+    refused = cloud.get("counters")["refused_upgrades"]
+    cloud.post_faults(http_status={"function": "stream", "status": 502, "times": 1})
+    assert cloud.authenticate()["convexToken"]
+
+    async def scenario() -> None:
+        with pytest.raises(InvalidStatus, match="502"):
+            async with connected(cloud, token):
+                pytest.fail("it was accepted")
+        async with connected(cloud, token):
+            pass
+
+    asyncio.run(asyncio.wait_for(scenario(), TIMEOUT_S))
+    assert cloud.get("faults")["struck"]["http_status"] == struck + 1
+    assert cloud.get("counters")["refused_upgrades"] == refused + 1
+
+
+@pytest.mark.parametrize("path", ["/audio-stream", "/ws/dev-sim-1/toy-sim-1"])
+def test_on_command_upgrades_are_sent_elsewhere(cloud: RunningCloud, path: str) -> None:
+    cloud.post_faults(redirect={"function": "stream", "to": "ws://127.0.0.1:9/", "status": 308})
+    answer = requests.get(
+        f"{cloud.cloud.convex_url}{path}", timeout=TIMEOUT_S, allow_redirects=False
+    )
+    assert (answer.status_code, answer.headers["Location"]) == (308, "ws://127.0.0.1:9/")
+
+
+def test_a_fault_of_calls_that_does_not_name_the_stream_leaves_it_alone(
+    cloud: RunningCloud, token: str
+) -> None:
+    cloud.post_faults(http_status=True, garbage=True, duplicate_delivery=True)
+    assert answered(cloud, token, b"")[:2] == ("", NOTHING_HEARD)
+    faults = cloud.get("faults")
+    assert (faults["http_status"]["times"], faults["garbage"]["times"]) == (None, None)
+
+
+def test_on_command_each_message_to_a_device_comes_twice(cloud: RunningCloud, token: str) -> None:
+    async def scenario() -> list[dict[str, Json]]:
+        async with asyncio.timeout(TIMEOUT_S), welcomed(cloud, token) as device:
+            await asyncio.to_thread(cloud.post_faults, duplicate_delivery={"function": "stream"})
+            await device.send(*chunks(b""))
+            return [await device.receive() for _ in range(8)]
+
+    messages = asyncio.run(scenario())
+    assert messages[::2] == messages[1::2]
+    assert [message["type"] for message in messages[::2]] == [
+        *("transcript", "text_response"),
+        *("audio_response", "audio_response"),
+    ]
 
 
 def test_a_recogniser_that_dies_is_told_as_an_audio_error_and_replaced(

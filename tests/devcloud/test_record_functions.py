@@ -189,6 +189,14 @@ def test_an_acknowledged_command_is_no_longer_shown() -> None:
     assert (acknowledgement["outcome"], acknowledgement["details"]) == ("done", {"lockId": "l1"})
 
 
+def test_an_acknowledgement_may_hold_a_whole_export() -> None:
+    house = House()
+    export = {"configuration": {"version": 1.0, "topics": ["bears"]}, "waiting": None}
+    acknowledge(house, command(house, kind="export"), details={"export": export})
+    (acknowledgement,) = only_command(house)["acknowledgements"]
+    assert acknowledgement["details"] == {"export": export}
+
+
 def test_every_acknowledgement_is_stored_and_the_first_one_counts() -> None:
     house = House()
     command_id = command(house, kind="lock")

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import multiprocessing.util
 import secrets
 import sys
 import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -130,12 +130,59 @@ class Held(NamedTuple):
     complaints: list[str]
 
 
-def run_lane(trials: Sequence[Trial], folder: Path) -> dict[str, Held | str]:
-    """Hold trials one after the other; one that fails leaves its traceback instead.
+def begin_lane() -> None:
+    """Make this process a lane: a loop, and a cloud beside it for as long as the process lives."""
+    _lanes.append(_Lane())
 
-    It is made for a process of its own.
+
+def hold(trial: Trial, folder: Path) -> Held:
+    """Hold a trial in this process's lane.
+
+    Raises what went wrong, with a note of where the toy was.
     """
-    return asyncio.run(_run_lane(trials, folder))
+    (lane,) = _lanes
+    return lane.hold(trial, folder)
+
+
+class _Lane:
+    """Where trials are held one after the other."""
+
+    def __init__(self) -> None:
+        self._complaints: list[str] = []
+        self._secret = secrets.token_hex(8)
+        self._cloud = CloudProcess(self._secret)
+        self._runner = asyncio.Runner()
+        loop = self._runner.get_loop()
+        loop.set_exception_handler(lambda _, told: self._complaints.append(str(told)))
+        sys.unraisablehook = self._note_unraisable
+        # What `atexit` knows is not called in such a process.
+        multiprocessing.util.Finalize(None, self._close, exitpriority=1)
+        self._runner.run(self._cloud.__aenter__())
+
+    def hold(self, trial: Trial, folder: Path) -> Held:
+        """Hold a trial."""
+        self._complaints.clear()
+        held = self._runner.run(self._held(trial, folder))
+        gc.collect()
+        return held._replace(complaints=self._complaints[:])
+
+    async def _held(self, trial: Trial, folder: Path) -> Held:
+        course = _Course(trial, self._cloud, self._secret, folder)
+        try:
+            return await course.run()
+        except Exception as error:
+            error.add_note(course.situation)
+            raise
+
+    def _note_unraisable(self, told: sys.UnraisableHookArgs) -> None:
+        self._complaints.append(f"{told.err_msg}: {told.exc_value!r}")
+
+    def _close(self) -> None:
+        self._runner.run(self._cloud.__aexit__(None, None, None))
+        self._runner.close()
+
+
+_lanes: Final[list[_Lane]] = []
 
 
 def quick(cloud: CloudProcess, data: Path) -> Settings:
@@ -162,30 +209,10 @@ def quick(cloud: CloudProcess, data: Path) -> Settings:
             retry_delay_ms_min=100,
             retry_delay_ms_max=500,
             keepalive_interval_ms=500,
-            keepalive_timeout_ms=1_800,
+            keepalive_timeout_ms=2_500,
             settled_after_ms=1_000,
         ),
     )
-
-
-async def _run_lane(trials: Sequence[Trial], folder: Path) -> dict[str, Held | str]:
-    secret = secrets.token_hex(8)
-    complaints: list[str] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(str(told)))
-    sys.unraisablehook = lambda told: complaints.append(f"{told.err_msg}: {told.exc_value!r}")
-    held: dict[str, Held | str] = {}
-    async with CloudProcess(secret) as cloud:
-        for trial in trials:
-            course = _Course(trial, cloud, secret, folder / trial.name)
-            try:
-                found = await course.run()
-            except Exception:  # noqa: BLE001 - whatever it is, its test shows it
-                held[trial.name] = traceback.format_exc() + course.situation
-            else:
-                gc.collect()
-                held[trial.name] = found._replace(complaints=complaints[:])
-            complaints.clear()
-    return held
 
 
 class _Course:

@@ -186,6 +186,7 @@ def test_a_toy_is_erased_by_its_guardian_and_begins_anew(tmp_path: Path) -> None
             assert erased.to == "boot.reading"
             since = len(guarded.watch.steps)
             await guarded.watch.first(arrives_at("idle.awake"), LIMIT_S, since=since)
+            assert list((await outcomes(cloud)).values()) == ["done", "done"]
 
     run(test)
     lines = (tmp_path / "journal.jsonl").read_text(encoding="ascii").splitlines(keepends=True)
@@ -194,6 +195,24 @@ def test_a_toy_is_erased_by_its_guardian_and_begins_anew(tmp_path: Path) -> None
     assert rows[0] == "erase.done"
     assert not list(tmp_path.glob("journal.jsonl.*"))
     assert LockStore(tmp_path).read().verdict == "free"
+
+
+def test_a_guardian_is_sent_what_the_toy_holds(tmp_path: Path) -> None:
+    """The answer arrives whole, at a cloud that checks what it is sent."""
+    of = configured(tmp_path)
+
+    async def test() -> None:
+        async with cloud_of(of) as cloud, locked(of) as guarded:
+            guarded.commands(cloud, "release", lockId="yesterday")
+            await guarded.arrives_at("idle.awake")
+            guarded.commands(cloud, "export")
+            assert list((await outcomes(cloud)).values()) == ["done", "done"]
+            export: Any = cloud.deployment.commands.to_json()[-1]
+            (answer,) = export["acknowledgements"]
+            assert answer["details"]["export"]["conversations"] == []
+            assert answer["details"]["export"]["configuration"]["toyId"] == "toy-sim-1"
+
+    run(test)
 
 
 def test_a_toy_becomes_another_with_the_real_table(tmp_path: Path) -> None:

@@ -31,6 +31,21 @@ def test_it_is_ready_inside_and_gone_outside() -> None:
     assert not Path(f"/proc/{asyncio.run(main())}").exists()
 
 
+def test_it_is_started_as_it_is_told_and_its_tables_can_be_read() -> None:
+    """With more of the command's options, and through the whole control API."""
+
+    async def main() -> None:
+        async with CloudProcess("a-secret-for-tests", "--device-id", "another") as cloud:
+            assert await cloud.table("reports") == []
+            await cloud.post("commands", {"kind": "mute", "deviceId": "another"})
+            (command,) = await cloud.get("commands")
+            assert (command["deviceId"], command["kind"]) == ("another", "mute")
+            with pytest.raises(CloudLostError, match="the cloud does not answer: HTTPError"):
+                await cloud.table("no_such_table")
+
+    asyncio.run(main())
+
+
 def test_one_that_dies_is_told_as_lost() -> None:
     """With one line, and without waiting at the end."""
 

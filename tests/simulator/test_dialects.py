@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,20 +12,31 @@ import pytest
 
 from firmware.app import Toy
 from firmware.stream.counters import Counters
+from firmware.voice.cues import cue_frames
+from hardware.pcm import BYTES_PER_MS, FRAME_MS, rms
+from hardware.sim.speaker import AUDIBLE_RMS, VirtualSpeaker
 from hardware.sim.vault import VirtualVault
 from simulator.cloud_process import CloudProcess
 from simulator.conversation import Clip, Conversation
 from simulator.demo import CLIPS, CLIPS_DIR, _settings
 from simulator.watch import arrives_at
+from states.machine import Step
+from tests.hardware.voices import frames
 
 
 class Held(NamedTuple):
-    """A conversation that is over: what came of its turns, and what the stream counted."""
+    """A conversation that is over: what came of its turns, and what the stream counted.
+
+    `audible_ms` is how long the speaker was heard from the interruption of the first reply to the
+    beginning of the second, and `opened_late` whether it opened for what came after that.
+    """
 
     outcomes: list[str]
     heard: list[str]
     counters: Counters
     stale: int
+    audible_ms: int
+    opened_late: bool
 
 
 async def hold(dialect: str, folder: Path) -> Held:
@@ -43,13 +55,14 @@ async def hold(dialect: str, folder: Path) -> Held:
             late = {"lateAudio": {"afterCancel": True}}
             await cloud.post("stream", late)
             await conversation.hold()
+            over_ms = conversation.steps[-1].event.at_ms
             late = {"lateAudio": {"afterCancel": False}}
             sent = await cloud.post("stream", late)
             assert sent == {"connections": 1}
             # What was sent before the lock has been dealt with when the toy is locked.
             lock = {"message": {"type": "command", "command": "lock"}}
             await cloud.post("stream", lock)
-            await conversation._watch.first(arrives_at("safety_lockout.lock"), 5, since=0)
+            locked = await conversation._watch.first(arrives_at("safety_lockout.lock"), 5, since=0)
             turns = await cloud.turns()
         finally:
             await toy.close()
@@ -59,7 +72,31 @@ async def hold(dialect: str, folder: Path) -> Held:
         [str(turn["transcript"]) for turn in turns],
         toy.backend.stream.counters,
         toy.playback.packets_stale,
+        audible_ms(toy.speaker, *between_replies(conversation.steps)),
+        any(
+            change == "open" and over_ms < at_ms < locked.event.at_ms
+            for at_ms, change in toy.speaker.history
+        ),
     )
+
+
+def between_replies(steps: Sequence[Step]) -> tuple[int, int]:
+    """Return when the first reply was interrupted, and when the second began to sound."""
+    (interrupted_ms,) = [
+        step.event.at_ms
+        for step in steps
+        if any(effect.fields.get("outcome") == "interrupted" for effect in step.effects)
+    ]
+    begun_ms = [step.event.at_ms for step in steps if step.row == "reply.begins"]
+    return interrupted_ms, begun_ms[-1]
+
+
+def audible_ms(speaker: VirtualSpeaker, from_ms: int, to_ms: int) -> int:
+    """Return how long something could be heard from one time to another."""
+    tape, begins_ms = speaker.recording(), speaker._tape_begins_ms
+    assert begins_ms is not None
+    part = tape[(from_ms - begins_ms) * BYTES_PER_MS : (to_ms - begins_ms) * BYTES_PER_MS]
+    return sum(rms(frame) >= AUDIBLE_RMS for frame in frames(part)) * FRAME_MS
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +136,7 @@ def test_late_audio_of_an_interrupted_reply_is_never_heard(
     assert counters.connections_fenced == connections - 1
     assert counters.reply_packets_dropped > 0
     assert conversations[dialect].stale == 0
+    # The two sounds at the beginning and at the end of listening, and no more.
+    cues_ms = sum(len(cue_frames(name)) for name in ("listening", "end")) * FRAME_MS
+    assert conversations[dialect].audible_ms <= cues_ms + 2 * FRAME_MS
+    assert not conversations[dialect].opened_late

@@ -76,7 +76,22 @@ class SyncClient {
   }
 
   setToken(token) {
-    return new Promise((resolve) => this.client.setAuth(async () => token, resolve));
+    return new Promise((resolve) => {
+      this.refusal = new Promise((refused) => {
+        this.client.setAuth(
+          async () => token,
+          (taken) => {
+            resolve(taken);
+            if (!taken) refused();
+          },
+        );
+      });
+    });
+  }
+
+  // Until the token that was set last is refused, be it at once or later.
+  expelled() {
+    return this.refusal;
   }
 
   subscribe(as, name, args) {
@@ -141,6 +156,10 @@ class HttpClient {
 
   async refused(token) {
     this.client.setAuth(token);
+    await this.expelled();
+  }
+
+  async expelled() {
     const asking = this.call("query", "toys:getConfiguration", {});
     const error = await asking.then(
       () => new Error("the token was taken"),
@@ -211,6 +230,10 @@ class Script {
 
   async setToken({ token }) {
     if (!(await this.client.setToken(token))) throw new Error("the token was refused");
+  }
+
+  expelled() {
+    return this.client.expelled();
   }
 
   refuse({ token }) {

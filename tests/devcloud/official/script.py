@@ -16,6 +16,7 @@ import json
 import re
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 STEPS: Final = Path(__file__).with_name("steps.json")
 WAIT_S: Final = 5.0
-REFUSAL_S: Final = 0.5
-"""How long a refused token is given to be taken after all: the client says nothing of either."""
 
 PLACEHOLDER: Final = re.compile(r"\$\{([\w.]+)}")
 IDS: Final = ("ack", "conversation", "event")
@@ -64,6 +63,7 @@ class Client(Protocol):
     def error_data(self, error: ConvexError) -> Json: ...
     async def set_token(self, token: str) -> None: ...
     async def refused(self, token: str) -> None: ...
+    async def expelled(self) -> None: ...
     def subscribe(self, name: str, function: str, arguments: Json) -> None: ...
     async def see(self, name: str, expected: Json) -> None: ...
 
@@ -76,6 +76,7 @@ class SyncClient:
         self._client = ConvexClient(url)
         self._control_url = control_url
         self._subscriptions: dict[str, QuerySubscription] = {}
+        self._refusals_before = 0
 
     def call(self, kind: str, name: str, arguments: Json) -> Json:
         call = getattr(self._client, kind)
@@ -85,35 +86,53 @@ class SyncClient:
         return convex_to_json(error.data)
 
     async def set_token(self, token: str) -> None:
+        self._refusals_before = self._refusals()
         self._client.set_auth(token)
 
     def subscribe(self, name: str, function: str, arguments: Json) -> None:
         self._subscriptions[name] = self._client.subscribe(function, arguments)
 
     async def see(self, name: str, expected: Json) -> None:
-        async for value in self._subscriptions[name]:
-            if matches(expected, convex_to_json(value)):
-                return
+        seen = False
+        while not seen:
+            # There is none while no token was taken; a value follows.
+            with suppress(ConvexError):
+                seen = matches(expected, convex_to_json(await anext(self._subscriptions[name])))
 
     async def refused(self, token: str) -> None:
         # One of its own: it tries a bad token again and again, later each time, and looks for a
-        # better one only in between, which may take half a minute.
+        # better one only in between, which may take half a minute. It says nothing of a refusal,
+        # so the cloud is asked.
         client = ConvexClient(self._url)
         refusals = self._refusals()
         client.set_auth(token)
+        taken = asyncio.ensure_future(self._value(client))
+        while await asyncio.to_thread(self._refusals) == refusals:
+            assert not (taken.done() and taken.result()), "the token was taken"
+        taken.cancel()
+
+    async def expelled(self) -> None:
+        # It connects again at once, and shows its token once more.
+        while await asyncio.to_thread(self._refusals) == self._refusals_before:
+            pass
+        # And again, as below. Whoever cannot wait for that goes on with another client.
+        self._client = ConvexClient(self._url)
+        self._subscriptions = {
+            name: self._client.subscribe(old.name, old.args)
+            for name, old in self._subscriptions.items()
+        }
+
+    async def _value(self, client: ConvexClient) -> bool:
+        """Wait for a value; false when the client says that none will come."""
         try:
             subscription = client.subscribe("toys:getConfiguration", {"deviceId": "dev-sim-1"})
-            async with asyncio.timeout(REFUSAL_S):
-                await anext(aiter(subscription))
-        except TimeoutError:
-            pass
+            await anext(aiter(subscription))
         except Exception as error:
             # What the client says of a call that meets a connection on its way down.
             if "channel closed" not in str(error):
                 raise
-        else:
-            raise AssertionError("the token was taken")
-        assert self._refusals() > refusals, "the token was never shown"
+            return False
+        return True
 
     def _refusals(self) -> int:
         answer = requests.get(f"{self._control_url}/counters", timeout=WAIT_S)
@@ -149,8 +168,11 @@ class HttpClient:
 
     async def refused(self, token: str) -> None:
         self._client.set_auth(token)
+        await self.expelled()
+
+    async def expelled(self) -> None:
         try:
-            self.call("query", "toys:getConfiguration", {"deviceId": "dev-sim-1", "toyId": token})
+            self.call("query", "toys:getConfiguration", {"deviceId": "dev-sim-1"})
         except Exception as error:
             if not str(error).startswith("401 InvalidAuthHeader"):
                 raise
@@ -226,6 +248,9 @@ class Script:
 
     async def refuse(self, step: dict[str, Json]) -> None:
         await self._client.refused(step["token"])
+
+    async def expelled(self, _: dict[str, Json]) -> None:
+        await self._client.expelled()
 
     def subscribe(self, step: dict[str, Json]) -> None:
         self._client.subscribe(step["as"], step["function"], step["arguments"])

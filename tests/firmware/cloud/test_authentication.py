@@ -500,6 +500,23 @@ def test_closing_ends_everything() -> None:
     on_virtual_time(test, GRANT, takes_ms=5_000)
 
 
+def test_a_failure_is_logged_once_until_it_is_another_or_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """However often it is met, so that a week without a cloud is one line."""
+    down, broken = NetworkError("the cloud cannot be reached"), ServerError(503)
+
+    async def test(rig: Rig) -> None:
+        rig.authenticate()
+        await rig.table.until("auth_failed", count=6)
+        told = [
+            line.partition("again: ")[2] for line in caplog.messages if "is tried again" in line
+        ]
+        assert told == [str(down), str(broken), str(broken)]
+
+    on_virtual_time(test, down, down, broken, broken, GRANT, broken)
+
+
 def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Through grants, failures and losses, with the loop telling all it knows."""
     caplog.set_level(logging.DEBUG)
