@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import array
 import math
-import struct
 import wave
 from operator import mul
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from hardware import riff
 from hardware.errors import (
     ClipEmptyError,
     ClipEncodingError,
@@ -25,9 +25,6 @@ from hardware.errors import (
     MisuseError,
 )
 from hardware.resampler import FOR_CLIPS, Resampler, clipped
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_MS = 20
@@ -51,15 +48,7 @@ _CLIP_RATE_HZ_MAX = 48_000
 _CLIP_CHANNELS_MAX = 2
 _SAMPLE_BITS_READ = (8, 16, 24, 32)
 
-_FORMAT_PCM = 0x0001
-_FORMAT_EXTENSIBLE = 0xFFFE
 _FORMAT_NAMES = {2: "ADPCM", 3: "floating point", 6: "A-law", 7: "mu-law", 17: "ADPCM", 85: "MP3"}
-_FORMAT_HEADER = struct.Struct("<HHIIHH")
-_SUBFORMAT_AT = 24
-_CHUNK_HEADER = struct.Struct("<4sI")
-_RIFF_HEADER_BYTES = 12
-# A program that writes to a pipe does not know the length: sox and ffmpeg write sizes like these.
-_CHUNK_BYTES_UNKNOWN_MIN = 0x7FFF_0000
 
 _TO_SIGNED = bytes(value ^ 0x80 for value in range(256))
 
@@ -150,6 +139,11 @@ def mixed_down(samples: array.array[int]) -> array.array[int]:
     return array.array("h", ((left + right) // 2 for left, right in pairs))
 
 
+def frame_bytes(rate_hz: int, channels: int) -> int:
+    """Return how much 20 ms take, in whole 16-bit samples of every channel at another rate."""
+    return rate_hz * FRAME_MS // 1000 * channels * SAMPLE_BYTES
+
+
 def require_whole_samples(pcm: bytes) -> None:
     """Refuse PCM that ends in half a sample.
 
@@ -181,41 +175,32 @@ def _read_file(path: Path) -> bytes:
 def _parse_wav(path: Path, content: bytes) -> tuple[_Format, bytes]:
     if not content:
         raise ClipEmptyError(path, "is an empty file; record it again")
-    if content[:4] != b"RIFF" or content[8:_RIFF_HEADER_BYTES] not in (b"WAVE", b""):
+    kind = content[riff.KIND_AT : riff.HEADER_BYTES]
+    if not content.startswith(riff.MAGIC) or kind not in {riff.KIND, b""}:
         problem = "is not a WAV file; convert it, for example with `sox IN -b 16 OUT.wav`"
         raise ClipFormatError(path, problem)
     form: _Format | None = None
-    for name, declared, body in _chunks(content):
+    for name, declared, at in riff.chunks(content):
+        body = content[at : at + declared]
         if name == b"fmt ":
             form = _parse_format(path, body)
         elif name == b"data":
             if form is None:
                 raise ClipFormatError(path, "has sound before its format; convert it with `sox`")
-            if len(body) < declared < _CHUNK_BYTES_UNKNOWN_MIN:
+            if len(body) < declared < riff.LENGTH_UNKNOWN_MIN:
                 problem = f"ends after {len(body)} of {declared} bytes of sound; copy it again"
                 raise ClipTruncatedError(path, problem)
             return form, body
     raise ClipTruncatedError(path, "ends before any sound begins; copy it again, whole")
 
 
-def _chunks(content: bytes) -> Iterator[tuple[bytes, int, bytes]]:
-    """Yield name, declared length and body of each chunk of a RIFF file (Multimedia PI, 1991)."""
-    at = _RIFF_HEADER_BYTES
-    while at + _CHUNK_HEADER.size <= len(content):
-        name, declared = _CHUNK_HEADER.unpack_from(content, at)
-        at += _CHUNK_HEADER.size
-        yield name, declared, content[at : at + declared]
-        at += declared + declared % 2
-
-
 def _parse_format(path: Path, body: bytes) -> _Format:
-    if len(body) < _FORMAT_HEADER.size:
+    found = riff.read_format(body)
+    if found is None:
         raise ClipTruncatedError(path, "ends within its header; copy it again, whole")
-    tag, channels, rate_hz, _, block_bytes, sample_bits = _FORMAT_HEADER.unpack_from(body)
-    if tag == _FORMAT_EXTENSIBLE and len(body) >= _SUBFORMAT_AT + 2:
-        tag = int.from_bytes(body[_SUBFORMAT_AT : _SUBFORMAT_AT + 2], "little")
+    tag, channels, rate_hz, block_bytes, sample_bits = found
     advice = "convert it with `sox IN -b 16 -c 1 -r 16000 OUT.wav`"
-    if tag != _FORMAT_PCM:
+    if tag != riff.FORMAT_PCM:
         kind = _FORMAT_NAMES.get(tag, f"format {tag:#06x}")
         raise ClipEncodingError(path, f"holds {kind} samples, not integers; {advice}")
     if sample_bits not in _SAMPLE_BITS_READ:

@@ -8,6 +8,7 @@ so many values ("phases"), for each of which the filter's taps are computed once
 from __future__ import annotations
 
 import array
+import functools
 import math
 from operator import mul
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -24,19 +25,24 @@ class Filter(NamedTuple):
 
     `crossings` are the sinc's zero crossings on each side; `cutoff` is where it begins to cut, as a
     share of the lower Nyquist frequency; `phases_max` bounds the memory for taps: beyond it each
-    sample takes those of the nearest phase before it.
+    sample takes those of the nearest phase before it. `is_kept` keeps them for the next time, those
+    of `TABLES_MAX` rates.
     """
 
     crossings: int
     cutoff: float
     phases_max: int
+    is_kept: bool = False
 
 
 FOR_CLIPS: Final = Filter(24, 0.93, 16_000)
 """Images and aliases stay 60 dB down, speech below 7 kHz is untouched."""
 
-FOR_REPLIES: Final = Filter(12, 0.85, 320)
+FOR_REPLIES: Final = Filter(12, 0.85, 320, is_kept=True)
 """Half the time, for a small speaker; to 16 kHz exact from 8, 12, 22.05, 24, 32, 44.1 and 48."""
+
+TABLES_MAX: Final = 8
+"""Rates whose taps are kept: up to 180 KB each."""
 
 
 class Resampler:
@@ -56,9 +62,15 @@ class Resampler:
         self._cutoff = quality.cutoff * min(1.0, to_hz / from_hz)
         self._phases_kept = min(self._phases, quality.phases_max)
         self._reach = math.ceil(quality.crossings * max(1.0, from_hz / to_hz))
-        self._taps: dict[int, array.array[float]] = {}
+        table = (self._reach, self._cutoff, self._phases_kept)
+        self._taps = _kept_table(*table) if quality.is_kept else {}
         self._pending = [0.0] * (self._reach - 1)
         self._position = 0
+
+    def prepare(self) -> None:
+        """Compute all taps now, which else is done as they are needed: for the first frame."""
+        for kept in range(self._phases_kept):
+            self._taps_at(kept)
 
     def feed(self, samples: Iterable[int]) -> array.array[int]:
         """Return what comes out once these samples have gone in."""
@@ -88,7 +100,9 @@ class Resampler:
         return drawn
 
     def _taps_of(self, phase: int) -> array.array[float]:
-        kept = phase * self._phases_kept // self._phases
+        return self._taps_at(phase * self._phases_kept // self._phases)
+
+    def _taps_at(self, kept: int) -> array.array[float]:
         taps = self._taps.get(kept)
         if taps is None:
             taps = self._taps[kept] = self._computed(kept / self._phases_kept)
@@ -106,6 +120,15 @@ class Resampler:
             taps.append(window * (math.sin(turn) / turn if turn else 1.0))
         total = sum(taps)
         return array.array("d", (tap / total for tap in taps))
+
+
+@functools.lru_cache(maxsize=TABLES_MAX)
+def _kept_table(
+    reach: int,  # noqa: ARG001 - what tells one table from another
+    cutoff: float,  # noqa: ARG001
+    phases_kept: int,  # noqa: ARG001
+) -> dict[int, array.array[float]]:
+    return {}
 
 
 def clipped(sample: int) -> int:

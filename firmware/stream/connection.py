@@ -14,6 +14,8 @@ from firmware.stream.codec import utf8_bytes
 from firmware.stream.messages import Cancel, Dropped, HandshakeAck, Ping, Pong, SignOfLife
 
 if TYPE_CHECKING:
+    from asyncio import Future
+
     from websockets.asyncio.client import ClientConnection
 
     from firmware.stream.codec import Codec
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from firmware.stream.messages import Handshake, Incoming
 
 _log: Final = logging.getLogger(__name__)
-
-CANCELS_MAX: Final = 16
-"""Cancelled turns that may wait for a slow network; the oldest gives way."""
 
 _REFUSALS: Final = (401, 403)
 """HTTP statuses that are about the token (RFC 9110, sections 15.5.2 and 15.5.4)."""
@@ -93,16 +92,19 @@ class Connection:
         self._dialects = dialects
         self._counters = counters
         self._owner = owner
-        self._cancels: deque[str | bytes] = deque(maxlen=CANCELS_MAX)
+        self._cancel: str | bytes | None = None
         self._speech: deque[str | bytes] = deque()
         self._final: tuple[int, str | bytes] | None = None
+        self._delivery: tuple[int, Future[float]] | None = None
         self._owes_pong = False
         self._owes_ping = False
         self._answers_pings = False
+        self._ping_is_out = asyncio.Event()
         self._has_work = asyncio.Event()
         self._has_life = asyncio.Event()
         self._is_settled = asyncio.Event()
-        self._is_answered = False
+        self._answer: HandshakeAck | None = None
+        self._has_spoken = False
         self._is_fenced = False
         self._socket: ClientConnection | None = None
         self.task = asyncio.get_running_loop().create_task(self._run(), name="stream connection")
@@ -110,6 +112,7 @@ class Connection:
 
     def speak(self, data: str | bytes) -> None:
         """Queue an encoded packet of speech; on a slow network the oldest gives way."""
+        self._has_spoken = True
         if len(self._speech) >= self._dialler.settings.uplink_frames_max:
             self._speech.popleft()
             self._counters.uplink_overflowed += 1
@@ -118,14 +121,23 @@ class Connection:
 
     def finish(self, turn: int, data: str | bytes) -> None:
         """Queue the turn's encoded final marker behind the speech."""
+        self._has_spoken = True
         self._final = turn, data
         self._has_work.set()
 
+    def has_delivered(self, turn: int) -> bool:
+        """Tell whether the other end has said that it has all of the turn's utterance.
+
+        So there is nothing of it on its way, and somebody is there.
+        """
+        if self._delivery is None:
+            return False
+        number, pong = self._delivery
+        return number == turn and pong.done() and not pong.cancelled() and pong.exception() is None
+
     def cancel(self, turn: int) -> None:
-        """Tell the gateway that the turn is over; what is queued of its speech is forgotten."""
-        self._speech.clear()
-        self._final = None
-        self._cancels.append(self.codec.encode(Cancel(turn)))
+        """Tell the gateway that a turn is over whose utterance was delivered."""
+        self._cancel = self.codec.encode(Cancel(turn))
         self._has_work.set()
 
     def fence(self) -> None:
@@ -175,7 +187,7 @@ class Connection:
         open_timeout_ms = self._dialler.settings.open_timeout_ms
         try:
             async with asyncio.timeout(open_timeout_ms / 1000):
-                self._socket = await self._dialler.dial(self.token)
+                self._socket = await self._dialler.dial(self.token, self.toy_id)
                 await self._send(self._socket, self.codec.encode(self._handshake))
                 return self._socket
         except TimeoutError:
@@ -193,6 +205,9 @@ class Connection:
                 tasks.create_task(self._write(socket), name="stream writer")
         except* ConnectionClosed:
             pass
+        finally:
+            if self._is_settled.is_set() and self._answer is None:
+                self._dialects.note(None)
 
     async def _await_answer(self) -> None:
         """Settle the dialect when the gateway has had its time to name one."""
@@ -209,36 +224,45 @@ class Connection:
         self._is_settled.set()
         self._owner.connection_opened()
 
-    def _take_answer(self, answer: HandshakeAck) -> None:
+    def _take_answer(self, answer: HandshakeAck, socket: ClientConnection) -> None:
         """Speak as the gateway does, from now on.
 
         On a slow network the answer comes when the dialect was settled without it. The gateway has
-        been speaking as it said since then; what was queued before would be noise to it.
+        been speaking as it said since then, and what it has heard meanwhile was noise to it: then
+        nothing can come of this connection. The next one begins with what was learned.
         """
+        self._answer = answer
+        self._dialects.note(answer)
+        if not self._dialects.is_open_question:
+            return
+        codec = self._dialects.agreed(answer)
         if not self._is_settled.is_set():
-            self._settle(self._dialects.agreed(answer))
-        elif self._dialects.is_open_question:
-            codec = self._dialects.agreed(answer)
-            if codec is not self.codec:
-                self.codec = codec
-                self._speech.clear()
+            self._settle(codec)
+        elif codec is not self.codec:
+            if self._has_spoken:
+                socket.transport.abort()
+            self.codec = codec
 
     async def _keep_alive(self, socket: ClientConnection) -> None:
         """Ask the gateway itself, beside the pings that its WebSocket answers on its behalf.
 
-        One that has never answered such a question is not expected to.
+        One that has never answered such a question is not expected to. But the network must have
+        taken the question: `websockets` asks its own only once it can, and waits for ever for that.
         """
         settings = self._dialler.settings
         while True:
             await asyncio.sleep(settings.keepalive_interval_ms / 1000)
             self._has_life.clear()
+            self._ping_is_out.clear()
             self._owes_ping = True
             self._has_work.set()
             try:
                 async with asyncio.timeout(settings.keepalive_timeout_ms / 1000):
+                    await self._ping_is_out.wait()
                     await self._has_life.wait()
             except TimeoutError:
-                if self._answers_pings and not self._has_life.is_set():
+                is_silent = self._answers_pings and not self._has_life.is_set()
+                if is_silent or not self._ping_is_out.is_set():
                     socket.transport.abort()
                     return
 
@@ -250,11 +274,11 @@ class Connection:
                 return
             self._counters.messages_down += 1
             self._counters.bytes_down += utf8_bytes(data)
-            self._take(self.codec.receive(data))
+            self._take(self.codec.receive(data), socket)
             # While messages are waiting `recv` does not give way to others.
             await asyncio.sleep(0)
 
-    def _take(self, message: Incoming | Dropped) -> None:
+    def _take(self, message: Incoming | Dropped, socket: ClientConnection) -> None:
         self._has_life.set()
         match message:
             case Dropped():
@@ -270,11 +294,9 @@ class Connection:
                 self._answers_pings = True
             case SignOfLife():
                 pass
-            case HandshakeAck() if not self._is_answered:
-                self._is_answered = True
-                self._take_answer(message)
             case HandshakeAck():
-                pass
+                if self._answer is None:
+                    self._take_answer(message, socket)
             case _:
                 self._owner.connection_received(message)
 
@@ -294,8 +316,10 @@ class Connection:
             elif self._owes_ping:
                 self._owes_ping = False
                 await self._send(socket, self.codec.encode(Ping()))
-            elif self._cancels:
-                await self._send(socket, self._cancels.popleft())
+                self._ping_is_out.set()
+            elif self._cancel is not None:
+                cancel, self._cancel = self._cancel, None
+                await self._send(socket, cancel)
             elif self._speech:
                 await self._send(socket, self._speech.popleft())
             elif self._final is not None:
@@ -303,6 +327,8 @@ class Connection:
                 await self._send(socket, final)
                 if not self._is_fenced:
                     self._owner.connection_flushed(turn)
+                    # Whoever answers this has had all that came before.
+                    self._delivery = turn, asyncio.ensure_future(await socket.ping())
             else:
                 return
             # While the network takes it `send` does not give way to others.

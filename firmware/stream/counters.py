@@ -35,6 +35,8 @@ class Counters:
     reply_packets_dropped: int = 0
     """Pieces of a reply that came before the utterance's end, after the reply's, for another turn
     than the present one, or without one."""
+    reply_pieces_missing: int = 0
+    """Pieces of a reply that its numbers, or the count at its end, tell of and that never came."""
     reply_pieces_unplayable: int = 0
     """Pieces of a reply in a format, or with a header, that cannot be played."""
     turns_cancelled: int = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 
 from firmware.stream.errors import CredentialError
-from firmware.stream.paced import PacedConnection
+from firmware.stream.paced import WRITE_LIMIT, PacedConnection
 from firmware.stream.settings import checked_address, gateway_address
 from firmware.tls import checked_pins, client_context
 
@@ -89,21 +89,24 @@ class Dialler:
         """
         self.toy_id = checked_credential(toy_id, "toy's id")
 
-    async def dial(self, token: str) -> ClientConnection:
+    async def dial(self, token: str, toy_id: str) -> ClientConnection:
         """Return an open connection. The caller owes a bound on the time, and the closing.
+
+        Whose it is stands in its handshake as well, so the caller says: `toy_id` here may be
+        another by now.
 
         Raises:
             OSError: The gateway is not reached, or is not who it says.
             InvalidHandshake: It is reached and refuses; `InvalidStatus` has the answer.
         """
-        settings, address = self.settings, self._address()
+        settings, address = self.settings, self._address(toy_id)
         return await _Connect(
             address,
             additional_headers={
                 "Authorization": f"Bearer {token}",
                 "X-Device-ID": self.device_id,
                 "X-Device-Type": "raspberry-pi-zero-2w",
-                "X-Toy-ID": self.toy_id,
+                "X-Toy-ID": toy_id,
             },
             user_agent_header=None,
             proxy=None,
@@ -114,15 +117,16 @@ class Dialler:
             close_timeout=CLOSING_S_MAX,
             max_size=settings.message_bytes_max,
             max_queue=_MESSAGES_MAX,
+            write_limit=WRITE_LIMIT,
             logger=_SILENT,
             create_connection=PacedConnection,
             **await self._tls_arguments(address),
         )
 
-    def _address(self) -> str:
+    def _address(self, toy_id: str) -> str:
         url = self.settings.url
         if self.settings.dialect == "gateway":
-            return gateway_address(url, self.device_id, self.toy_id)
+            return gateway_address(url, self.device_id, toy_id)
         return checked_address(url)
 
     async def _tls_arguments(self, address: str) -> dict[str, Any]:

@@ -125,10 +125,14 @@ ReplyPiece: TypeAlias = ReplyPacket | ReplyPcm | ReplyWav | ReplyUnplayable
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnd:
-    """The reply is complete; `last` is a piece that came with its end, if one did."""
+    """The reply is complete; `last` is a piece that came with its end, if one did.
+
+    `pieces` is how many the gateway has sent in all, where it says so.
+    """
 
     last: ReplyPiece | None = None
     turn: int | None = None
+    pieces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

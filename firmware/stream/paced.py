@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 SLICE_BYTES: Final = 1_024
 """Parsed in one turn of the loop: 512 of the shortest frames, 2 to 5 ms on a desktop."""
 
+WRITE_LIMIT: Final = (1, 0)
+"""What may wait in a transport before `send` waits too, and when that goes on: as good as nothing,
+for what waits there can no longer be dropped. With 0 the one of TLS would always be full."""
+
 UNSENT_BYTES_MAX: Final = 262_144
 """What may wait to be sent. Speech waits elsewhere: so much can only be answers to pings, from a
 peer that pings without reading."""
@@ -35,6 +39,7 @@ class PacedConnection(ClientConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, with a transport whose reading two parties may pause."""
         self._socket = cast("asyncio.Transport", transport)
+        _tell_below(transport)
         super().connection_made(cast("asyncio.Transport", _Valve(self._socket, self)))
 
     def data_received(self, data: bytes) -> None:
@@ -81,6 +86,16 @@ class PacedConnection(ClientConnection):
         elif self._parsed_bytes < len(self._unparsed):
             self._socket.pause_reading()
         self._continue()
+
+
+def _tell_below(transport: asyncio.BaseTransport) -> None:
+    """Set the limit for the transport below that of TLS too, which nobody else can reach.
+
+    It would take 64 KB of its own: twenty seconds of speech.
+    """
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    if below is not None:
+        below.set_write_buffer_limits(*WRITE_LIMIT)
 
 
 class _Valve:

@@ -5,14 +5,17 @@ The fence
     with its whole reply takes its connection with it, once anything of it was sent: the socket is
     closed, nothing that was under way on it is delivered, and another is opened. The number of the
     connection, its generation, stands in every event, so that what is already queued can be told
-    apart as well. In the binary dialect every message names its turn: there the turn is cancelled,
-    the connection stays, and what still comes of the old turn is told by its number.
+    apart as well. In the binary dialect every message names its turn: there a turn whose reply is
+    interrupted is cancelled, the connection stays, and what still comes of the old turn is told by
+    its number. But only where the other end has said that it has the whole utterance: one that is
+    still on its way must be stopped, and a connection that may be dead must not outlive its turn.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from firmware.stream.codec import TURN_MAX
@@ -54,6 +57,9 @@ _log: Final = logging.getLogger(__name__)
 
 ANSWERED: Final = "answered"
 """The outcome of a turn that heard its reply to the end."""
+
+INTERRUPTED: Final = "interrupted"
+"""The outcome of a turn that gave way to what the child did next; nobody has failed."""
 
 ACTING_PER_SECOND_MAX: Final = 10
 """Messages of one kind that may act within a second: what they ask for has happened by then."""
@@ -201,8 +207,11 @@ class Stream:
 
     def end_turn(self, turn: int, outcome: str) -> None:
         """Let nothing more of the turn pass; see the module's text for when that takes a fence."""
-        if self._turn is not None and self._turn.number == turn:
-            self._leave_turn(keep=outcome == ANSWERED and self._turn.is_replied)
+        present = self._turn
+        if present is None or present.number != turn:
+            return
+        is_quiet = outcome == ANSWERED and present.is_replied
+        self._leave_turn(keep=is_quiet or (outcome == INTERRUPTED and self._cancelled(present)))
 
     # Speech (`firmware.ports.Uplink`).
 
@@ -255,7 +264,7 @@ class Stream:
             case ReplyEnd():
                 if message.last is not None:
                     self._pass_piece(message.last)
-                self._pass_end(message.turn)
+                self._pass_end(message)
             case Transcript():
                 self._pass_words("transcript", message.text, message.turn)
             case ReplyText():
@@ -277,13 +286,14 @@ class Stream:
             self._post("uplink_flushed", turn=turn, connection=present.connection)
 
     def link_ended(self) -> None:
-        """Tell the turn, unless it may still get a connection."""
+        """Tell the turn, unless it may still get a connection, or has been told that it failed."""
         turn = self._turn
         if turn is None:
             return
         if turn.connection:
             self._turn = None
-            self._post("stream_lost", turn=turn.number, connection=turn.connection)
+            if not turn.is_failed:
+                self._post("stream_lost", turn=turn.number, connection=turn.connection)
         elif turn.has_dialled or not self._link.dial():
             self._fail_opening(turn)
         else:
@@ -299,6 +309,8 @@ class Stream:
 
     def _fail_opening(self, turn: Turn) -> None:
         turn.stop_waiting()
+        if turn is not self._turn:
+            return
         self._turn = None
         self._post("stream_failed", turn=turn.number)
         self._catch_up()
@@ -310,16 +322,19 @@ class Stream:
             return
         turn.stop_waiting()
         if turn.has_spoken and not keep:
-            self._fence(turn)
+            self._link.fence()
         self._catch_up()
 
-    def _fence(self, turn: Turn) -> None:
+    def _cancelled(self, turn: Turn) -> bool:
+        """Cancel the turn over its connection, if that may stay; tell whether it may."""
         connection = self._link.connection
-        if connection is not None and connection.codec.names_turns:
-            self.counters.turns_cancelled += 1
-            connection.cancel(turn.number)
-        else:
-            self._link.fence()
+        if connection is None or not connection.codec.names_turns:
+            return False
+        if not connection.has_delivered(turn.number):
+            return False
+        self.counters.turns_cancelled += 1
+        connection.cancel(turn.number)
+        return True
 
     def _catch_up(self) -> None:
         """Connect as the toy that we have become, once nothing is under way as the old one."""
@@ -339,6 +354,7 @@ class Stream:
         if turn is None or not turn.takes_reply:
             self.counters.reply_packets_dropped += 1
             return
+        turn.count(piece.sequence if isinstance(piece, ReplyPacket) else None)
         match piece:
             case ReplyPacket():
                 turn.has_sounded = True
@@ -346,20 +362,21 @@ class Stream:
                     turn.number, turn.connection, piece.packet, piece.sample_rate_hz
                 )
             case ReplyPcm():
-                self._pass_sound(turn, turn.joiner.take_pcm(piece.pcm, piece.sample_rate_hz))
+                self._pass_sound(
+                    turn, partial(turn.joiner.take_pcm, piece.pcm, piece.sample_rate_hz)
+                )
             case ReplyWav():
-                self._pass_wav(turn, piece.data)
+                self._pass_sound(turn, partial(turn.joiner.take_wav, piece.data))
             case ReplyUnplayable():
                 self._note_unplayable(turn, "in a format that is not played")
 
-    def _pass_wav(self, turn: Turn, data: bytes) -> None:
+    def _pass_sound(self, turn: Turn, join: Callable[[], list[Sound]]) -> None:
         try:
-            self._pass_sound(turn, turn.joiner.take_wav(data))
+            sounds = join()
         except SoundError as error:
             self._note_unplayable(turn, str(error))
-
-    def _pass_sound(self, turn: Turn, sound: Sound | None) -> None:
-        if sound is not None:
+            return
+        for sound in sounds:
             turn.has_sounded = True
             self._reply_sink.reply_pcm(turn.number, turn.connection, *sound)
 
@@ -371,11 +388,18 @@ class Stream:
         if not turn.has_sounded:
             self._fail(turn, "AUDIO_ERROR")
 
-    def _pass_end(self, number: int | None) -> None:
-        turn = self._present(number)
-        if turn is not None and turn.takes_reply:
+    def _pass_end(self, end: ReplyEnd) -> None:
+        turn = self._present(end.turn)
+        if turn is None or not turn.takes_reply:
+            return
+        self.counters.reply_pieces_missing += turn.pieces_missing(end.pieces)
+        self._pass_sound(turn, turn.joiner.finish)
+        if turn.has_sounded:
             turn.is_replied = True
             self._reply_sink.reply_end(turn.number, turn.connection)
+        else:
+            # Nobody would hear that the turn is over.
+            self._fail(turn, "AUDIO_ERROR")
 
     def _pass_words(
         self, kind: Literal["transcript", "reply"], text: str, number: int | None
@@ -398,8 +422,8 @@ class Stream:
         if turn is not None and turn.connection:
             self._fail(turn, error.code)
         if error.code == "AUTH_FAILED":
-            self._turn = None
             self._link.refuse()
+            self.link_ended()
 
     def _fail(self, turn: Turn, code: ErrorCode) -> None:
         if not turn.is_failed:

@@ -34,6 +34,12 @@ class Turn:
     """The gateway gave it up, or its reply cannot be played."""
     words: int = 0
     """Pieces of transcript and reply text so far."""
+    pieces: int = 0
+    """Pieces of its reply so far."""
+    first_number: int | None = None
+    """The number of the first of them that has one."""
+    pieces_numbered: int = 0
+    """How many there should be, by their numbers."""
     has_sounded: bool = False
     """Something of its reply was passed on."""
     joiner: Joiner = field(default_factory=Joiner)
@@ -53,6 +59,18 @@ class Turn:
     def takes_reply(self) -> bool:
         """Whether what comes is its reply."""
         return self.is_flushed and not self.is_replied and not self.is_failed
+
+    def count(self, number: int | None) -> None:
+        """Count a piece of its reply, and see from its number how many there should be."""
+        self.pieces += 1
+        if number is not None:
+            if self.first_number is None:
+                self.first_number = number
+            self.pieces_numbered = max(self.pieces_numbered, number - self.first_number + 1)
+
+    def pieces_missing(self, announced: int | None) -> int:
+        """Return how many pieces of its reply never came; `announced` are all, if that is known."""
+        return max(0, max(self.pieces_numbered, announced or 0) - self.pieces)
 
     def stop_waiting(self) -> None:
         """Disarm the deadline."""

@@ -5,29 +5,25 @@ Nothing is resampled or mixed here, which takes time: it is done as it is played
 
 from __future__ import annotations
 
-import struct
 from typing import Final, NamedTuple
 
 from firmware.stream.codec import PCM_RATE_HZ_MAX, PCM_RATE_HZ_MIN
 from firmware.stream.errors import SoundError
-from hardware.pcm import SAMPLE_BYTES
+from hardware import riff
+from hardware.pcm import SAMPLE_BYTES, frame_bytes
 
 CHANNELS_MAX: Final = 2
 
 CHUNKS_MAX: Final = 32
 """Chunks before the sound that are looked at: titles, markers and the like."""
 
-_RIFF_HEADER_BYTES: Final = 12
-_CHUNK_HEADER: Final = struct.Struct("<4sI")
-_FORMAT: Final = struct.Struct("<HHIIHH")
-_FORMAT_PCM: Final = 0x0001
-_FORMAT_EXTENSIBLE: Final = 0xFFFE
-_SUBFORMAT: Final = struct.Struct("<H")
-_SUBFORMAT_AT: Final = 24
-_SAMPLE_BITS: Final = 8 * SAMPLE_BYTES
+HEADER_BYTES_MAX: Final = 1_024
+"""Beginning of a WAV file that is kept until its header is whole."""
 
-# Who writes to a pipe does not know the length: nothing, or as much as fits.
-_LENGTHS_KNOWN: Final = range(1, 0x7FFF_0000)
+FORMATS_MAX: Final = 16
+"""Changes of rate or channels within a reply: each costs a filter of its own, and a seam."""
+
+_SAMPLE_BITS: Final = 8 * SAMPLE_BYTES
 
 
 class Sound(NamedTuple):
@@ -42,85 +38,155 @@ class _Format(NamedTuple):
     sample_rate_hz: int
     channels: int
 
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * SAMPLE_BYTES
+
+
+class _Header(NamedTuple):
+    form: _Format
+    begins_at: int
+    declared_bytes: int | None
+
 
 class Joiner:
     """Puts the pieces of one reply together.
 
+    What it gives out are whole frames of 20 ms, but for what is left at the end and where the
+    format changes: pieces of a sample each would cost a hundred times what is in them.
+
     A WAV file may come whole, or as a header with some of the sound and then bare samples, or as
-    many files one after the other. What a header says of lengths is believed only as far as it
-    shortens what is there.
+    many files one after the other; the header itself may be cut. What it says of the sound's length
+    is believed as far as it shortens what is there. A header that is right for its own piece may
+    have been written for that alone: bare samples may still follow.
     """
 
     def __init__(self) -> None:
+        self._opening = b""
+        """The beginning of a file whose header is not whole yet."""
+        self._file: _Format | None = None
+        """The format of the present file."""
+        self._file_bytes_left: int | None = None
+        """How much of its sound is still to come; None if that is not known."""
         self._format: _Format | None = None
+        self._formats = 0
         self._rest = b""
 
-    def take_pcm(self, pcm: bytes, sample_rate_hz: int) -> Sound | None:
-        """Return what is whole of bare mono samples, if anything is; the rest waits for more."""
-        return self._joined(_Format(sample_rate_hz, 1), pcm)
+    def take_pcm(self, pcm: bytes, sample_rate_hz: int) -> list[Sound]:
+        """Return what is whole by now of bare mono samples.
 
-    def take_wav(self, data: bytes) -> Sound | None:
-        """Return what is whole of a piece of a WAV file.
+        Raises:
+            SoundError: The format has changed too often.
+        """
+        return self._joined(_Format(sample_rate_hz, 1), memoryview(pcm))
+
+    def take_wav(self, data: bytes) -> list[Sound]:
+        """Return what is whole by now of a WAV file, given its next piece.
 
         Raises:
             SoundError: It is neither a WAV file of a kind that is played, nor the continuation of
-                one.
+                one; or the format has changed too often.
         """
-        if data.startswith(b"RIFF"):
-            self._format = None
-            return self._joined(*_opened(data))
-        if self._format is None:
+        data, self._opening = self._opening + data, b""
+        is_new = self._file is None and riff.MAGIC.startswith(data)
+        if is_new or data.startswith(riff.MAGIC):
+            return self._opened(data)
+        if self._file is None:
             raise SoundError("not a WAV file")
-        return self._joined(self._format, data)
+        return self._joined(self._file, self._measured(memoryview(data)))
 
-    def _joined(self, form: _Format, data: bytes) -> Sound | None:
+    def finish(self) -> list[Sound]:
+        """Return what is left: no more will come.
+
+        Raises:
+            SoundError: That is nothing but half a header.
+        """
+        left = self._flushed()
+        if not left and self._opening:
+            raise SoundError("a WAV file whose header is cut off")
+        return left
+
+    def _opened(self, data: bytes) -> list[Sound]:
+        self._file = None
+        header = _header(data)
+        if header is None:
+            if len(data) > HEADER_BYTES_MAX:
+                raise SoundError("a WAV file without sound")
+            self._opening = data
+            return []
+        self._file, begins_at, self._file_bytes_left = header
+        # Half a sample at the end of the file before is none.
+        self._trim()
+        sound = self._measured(memoryview(data)[begins_at:])
+        if len(data) - begins_at == header.declared_bytes:
+            self._file_bytes_left = None
+        return self._joined(self._file, sound)
+
+    def _measured(self, data: memoryview) -> memoryview:
+        """Return what is sound of a piece: after it there may be titles and the like."""
+        if self._file_bytes_left is not None:
+            data = data[: self._file_bytes_left]
+            self._file_bytes_left -= len(data)
+        return data
+
+    def _joined(self, form: _Format, data: memoryview) -> list[Sound]:
+        before = []
         if form != self._format:
-            self._format, self._rest = form, b""
+            if self._formats == FORMATS_MAX:
+                raise SoundError("in too many formats")
+            before = self._flushed()
+            self._format = form
+            self._formats += 1
         if self._rest:
-            data = self._rest + data
-        block_bytes = form.channels * SAMPLE_BYTES
-        whole = len(data) - len(data) % block_bytes
-        self._rest = data[whole:]
-        return Sound(data[:whole], *form) if whole else None
+            data = memoryview(self._rest + data)
+        whole = len(data) - len(data) % frame_bytes(*form)
+        self._rest = bytes(data[whole:])
+        return [*before, Sound(bytes(data[:whole]), *form)] if whole else before
+
+    def _trim(self) -> None:
+        if self._format is not None:
+            self._rest = self._rest[: len(self._rest) - len(self._rest) % self._format.block_bytes]
+
+    def _flushed(self) -> list[Sound]:
+        self._trim()
+        rest, self._rest = self._rest, b""
+        return [Sound(rest, *self._format)] if rest and self._format is not None else []
 
 
-def _opened(data: bytes) -> tuple[_Format, bytes]:
-    """Return the format of a WAV file and the sound in it, as far as it is there.
-
-    Follows "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft,
-    1991).
+def _header(data: bytes) -> _Header | None:
+    """Return the header of a WAV file, or None if it goes on beyond `data`.
 
     Raises:
         SoundError: It has none, or of a kind that is not played.
     """
     form: _Format | None = None
-    at = _RIFF_HEADER_BYTES
-    for _ in range(CHUNKS_MAX):
-        if data[8:_RIFF_HEADER_BYTES] != b"WAVE" or at + _CHUNK_HEADER.size > len(data):
-            break
-        name, length = _CHUNK_HEADER.unpack_from(data, at)
-        at += _CHUNK_HEADER.size
+    if not riff.KIND.startswith(data[riff.KIND_AT : riff.HEADER_BYTES]):
+        raise SoundError("not a WAV file")
+    for number, chunk in enumerate(riff.chunks(data)):
+        if number == CHUNKS_MAX:
+            raise SoundError("a WAV file without sound")
+        name, declared, at = chunk
         if name == b"fmt ":
-            form = _format(data[at : at + min(length, _SUBFORMAT_AT + _SUBFORMAT.size)])
+            length = min(declared, riff.FORMAT_BYTES_READ)
+            if at + length > len(data):
+                break
+            form = _playable(riff.read_format(data[at : at + length]))
         elif name == b"data":
             if form is None:
-                break
-            return form, data[at : at + length] if length in _LENGTHS_KNOWN else data[at:]
-        at += length + length % 2
-    raise SoundError("a WAV file without sound")
+                raise SoundError("a WAV file with its sound before its format")
+            is_known = 0 < declared < riff.LENGTH_UNKNOWN_MIN
+            return _Header(form, at, declared if is_known else None)
+    return None
 
 
-def _format(body: bytes) -> _Format:
-    if len(body) < _FORMAT.size:
-        raise SoundError("a WAV file whose header is cut off")
-    tag, channels, rate_hz, _, _, sample_bits = _FORMAT.unpack_from(body)
-    if tag == _FORMAT_EXTENSIBLE and len(body) == _SUBFORMAT_AT + _SUBFORMAT.size:
-        (tag,) = _SUBFORMAT.unpack_from(body, _SUBFORMAT_AT)
+def _playable(found: riff.Format | None) -> _Format:
     if (
-        tag != _FORMAT_PCM
-        or sample_bits != _SAMPLE_BITS
-        or not 1 <= channels <= CHANNELS_MAX
-        or not PCM_RATE_HZ_MIN <= rate_hz <= PCM_RATE_HZ_MAX
+        found is None
+        or found.tag != riff.FORMAT_PCM
+        or found.sample_bits != _SAMPLE_BITS
+        or not 1 <= found.channels <= CHANNELS_MAX
+        or not PCM_RATE_HZ_MIN <= found.rate_hz <= PCM_RATE_HZ_MAX
     ):
         raise SoundError("a WAV file of a kind that is not played")
-    return _Format(rate_hz, channels)
+    return _Format(found.rate_hz, found.channels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple, TypeAlias
 
 from hardware.codec import PACKET_MS_MAX
-from hardware.pcm import FRAME_MS, SAMPLE_BYTES
+from hardware.pcm import FRAME_MS, SAMPLE_BYTES, frame_bytes
 
 
 class Pcm(NamedTuple):
@@ -31,7 +31,7 @@ _FRAME_COUNT_MASK: Final = 0x3F
 def cut(pcm: Pcm) -> list[Pcm]:
     """Cut samples into pieces of one frame each; the last may be shorter."""
     samples, rate_hz, channels = pcm
-    piece_bytes = rate_hz * FRAME_MS // 1000 * channels * SAMPLE_BYTES
+    piece_bytes = frame_bytes(rate_hz, channels)
     return [
         Pcm(samples[at : at + piece_bytes], rate_hz, channels)
         for at in range(0, len(samples), piece_bytes)

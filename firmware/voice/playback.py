@@ -13,7 +13,8 @@ from firmware.voice.output import OutputQueue
 from firmware.voice.packet import Pcm, cut
 from firmware.voice.reply import Recording, Replay, Reply
 from firmware.voice.volume import Volume
-from hardware.pcm import FRAME_MS
+from hardware.pcm import FRAME_MS, SAMPLE_RATE_HZ
+from hardware.resampler import FOR_REPLIES, Resampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,13 @@ READY_MS_MAX = 200
 DECODED_FRAMES_MAX = 2
 """Frames made ready in one turn of the loop: to resample one takes a desktop 1 ms, and a Zero 2 W
 10 (estimated)."""
+
+MAKING_MS_MAX = 10
+"""Time after which no further frame is made ready in this turn of the loop."""
+
+REPLY_RATES_HZ = (8_000, 11_025, 22_050, 24_000, 44_100, 48_000)
+"""Sample rates for whose replies everything is ready. With others the first frame takes as long as
+ten."""
 
 CUES_MS_MAX = 2_000
 """Cues that wait to be played; one for which there is no room is left out."""
@@ -242,7 +250,11 @@ class Playback:
         """Make ready what can be made ready; tell when the reply has ended or run dry."""
         now_ms = self._clock.monotonic_ms()
         made = 0
-        while made < DECODED_FRAMES_MAX and len(self._output) * FRAME_MS < READY_MS_MAX:
+        while len(self._output) * FRAME_MS < READY_MS_MAX:
+            is_late = self._clock.monotonic_ms() - now_ms >= MAKING_MS_MAX
+            if made == DECODED_FRAMES_MAX or (made and is_late):
+                self._clock.call_later(0, self._go_on)
+                break
             frame = self._next_frame(now_ms)
             if frame is None:
                 break
@@ -250,8 +262,6 @@ class Playback:
             self._is_silent = False
             self._silent_ms = 0
             made += 1
-        if made == DECODED_FRAMES_MAX:
-            self._clock.call_later(0, self._go_on)
         if len(self._output):
             self._speaker.open()
         elif self._is_silent and self._reply is not None and self._reply.has_sounded:
@@ -315,5 +325,7 @@ class Playback:
         """Do now what would take long in the middle of a turn."""
         for name in CUES:
             cue_frames(name)
+        for rate_hz in REPLY_RATES_HZ:
+            Resampler(rate_hz, SAMPLE_RATE_HZ, FOR_REPLIES).prepare()
         # The first decoder loads libraries, or fails for want of them.
         Reply(Replay(())).close()

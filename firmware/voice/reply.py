@@ -123,13 +123,14 @@ class Reply:
     def _decoded(self, packet: Packet) -> bytes:
         if isinstance(packet, Pcm):
             return self._converted(packet)
+        before, self._rate_hz = self._drained(), SAMPLE_RATE_HZ
         if packet:
             try:
-                return self._decoder.decode(packet)
+                return before + self._decoder.decode(packet)
             except CorruptPacketError:
                 pass
         self.packets_concealed += 1
-        return self._decoder.conceal()
+        return before + self._decoder.conceal()
 
     def _converted(self, pcm: Pcm) -> bytes:
         before = b"" if pcm.sample_rate_hz == self._rate_hz else self._drained()

@@ -394,6 +394,12 @@ FILES: Final[Mapping[str, Callable[[Path], bytes]]] = {
 """Files as we write them, by what they hold."""
 
 
+def _join(content: bytes) -> object:
+    """Take a WAV file whole."""
+    joiner = Joiner()
+    return joiner.take_wav(content) + joiner.finish()
+
+
 def _speak(pieces: list[bytes]) -> object:
     """Play packets, hostile all of them, through the jitter buffer and the decoder."""
     buffer = JitterBuffer(target_ms=0, ms_max=2_000, bytes_max=100_000)
@@ -594,7 +600,7 @@ PARSERS: Final = (
     ),
     Parser(
         "a WAV file",
-        lambda _: lambda content: Joiner().take_wav(content),
+        lambda _: _join,
         hostile.damaged(wav(bytes(200), 22_050))
         | st.binary(max_size=80).map(lambda b: b"RIFF" + b),
         (wav(bytes(200), 22_050),),

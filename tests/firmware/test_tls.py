@@ -129,7 +129,7 @@ async def knock(client: str, port: int, ca_file: str, pins: str = "") -> None:
             session.close()
     else:
         stream = StreamSettings(url=f"wss://localhost:{port}/s", ca_file=ca_file, pins=pins)
-        connection = await Dialler(stream, "dev-sim-1", "toy-sim-1").dial(WEBSOCKET_TOKEN)
+        connection = await Dialler(stream, "dev-sim-1", "toy-sim-1").dial(WEBSOCKET_TOKEN, "toy-1")
         await connection.close()
 
 
@@ -250,7 +250,7 @@ def test_a_wrong_pin_ends_a_handshake_as_a_bad_certificate_does(authority: Autho
         )
         dialler = Dialler(stream, "dev-sim-1", "toy-sim-1")
         with pytest.raises(WrongPinError, match=r"^the server's key is none of those"):
-            asyncio.run(dialler.dial(WEBSOCKET_TOKEN))
+            asyncio.run(dialler.dial(WEBSOCKET_TOKEN, "toy-1"))
 
 
 def test_an_authority_in_the_bundle_of_requests_is_not_trusted_beside_ones_own(

@@ -105,7 +105,7 @@ class BinaryCodec(TextCodec):
         if kind == REPLY_END:
             if carried:
                 raise MessageError(DropReason.BAD_PACKET, "length")
-            return ReplyEnd(turn=turn)
+            return ReplyEnd(turn=turn, pieces=sequence)
         if kind == REPLY_OPUS:
             if not 0 < carried <= PACKET_BYTES_MAX:
                 raise MessageError(DropReason.BAD_PACKET, "length")

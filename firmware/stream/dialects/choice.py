@@ -24,7 +24,9 @@ class Dialects:
     """The dialects that the toy speaks.
 
     Where the settings leave it open, the handshake is the seed's and offers the binary dialect; the
-    gateway's answer decides. What cannot be used is counted for all of them together.
+    gateway's answer decides. Where none comes in time, the gateway is taken to speak as it said the
+    last time, or else the seed dialect; that is forgotten once a connection ends without an answer.
+    What cannot be used is counted for all of them together.
 
     Args:
         settings: Which dialect, or ``auto``; and how long a message may be.
@@ -44,6 +46,7 @@ class Dialects:
         """What the handshake says of it."""
         self.first = self._codecs["seed" if self.is_open_question else settings.dialect]
         """What every connection begins with."""
+        self._presumed = self.first
 
     @property
     def drops(self) -> Mapping[DropReason, int]:
@@ -52,7 +55,13 @@ class Dialects:
 
     def agreed(self, answer: HandshakeAck | None) -> Codec:
         """Return what an open question has led to; None where there was no answer in time."""
-        is_binary = answer is not None and answer.dialect == "binary"
-        name = "binary" if is_binary else "seed"
-        _log.debug("the gateway speaks the %s dialect", name)
-        return self._codecs[name]
+        codec = self._presumed if answer is None else self._named(answer)
+        _log.debug("the gateway is spoken to in the dialect of %s", type(codec).__name__)
+        return codec
+
+    def note(self, answer: HandshakeAck | None) -> None:
+        """Take note of an answer, or of a connection that is over without one."""
+        self._presumed = self.first if answer is None else self._named(answer)
+
+    def _named(self, answer: HandshakeAck) -> Codec:
+        return self._codecs["binary" if answer.dialect == "binary" else "seed"]

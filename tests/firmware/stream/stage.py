@@ -184,13 +184,14 @@ QUICK: dict[str, Any] = {"retry_delay_ms_min": 1, "retry_delay_ms_max": 4}
 
 
 @asynccontextmanager
-async def stage(
+async def stage(  # noqa: PLR0913 - whatever a test may want
     *,
     token: str | None = "token",  # noqa: S107 - of a gateway that takes any
     tls: ssl.SSLContext | None = None,
     trust: ssl.SSLContext | None = None,
     speaks: Dialect | None = None,
     dialect: str = "seed",
+    names: tuple[str, str] = ("device-1", "toy-1"),
     **settings: Any,  # noqa: ANN401 - as the fields of the settings
 ) -> AsyncIterator[Stage]:
     """Set everything up; afterwards see that the stream closes in time and leaves nothing."""
@@ -201,8 +202,7 @@ async def stage(
         scene = Stage(bell, gateway)
         scene.stream = Stream(
             StreamSettings(**{"url": gateway.url, "dialect": dialect, **QUICK, **settings}),
-            "device-1",
-            "toy-1",
+            *names,
             scene.clock,
             scene.loop.post,
             scene.playback,

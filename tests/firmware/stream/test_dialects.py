@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from firmware.stream.connection import CANCELS_MAX
+from firmware.stream.dialects.binary import BinaryCodec
+from firmware.stream.dialects.choice import Dialects
+from firmware.stream.dialects.seed import SeedCodec
 from firmware.stream.errors import CredentialError, PacketError
-from firmware.stream.messages import DropReason
+from firmware.stream.messages import DropReason, HandshakeAck
+from firmware.stream.settings import StreamSettings
 from firmware.stream.stream import WORDS_PER_TURN_MAX
+from firmware.stream.turn import Turn
 from tests.firmware.stream.gateway import (
     DIALECTS,
     Dialect,
@@ -26,6 +30,10 @@ from tests.firmware.stream.stage import Stage, on_loop, stage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from websockets.asyncio.client import ClientConnection
+
+    from firmware.stream.codec import Codec
 
 
 def in_every_dialect(
@@ -56,6 +64,22 @@ async def ask(scene: Stage, turn: int = 1, session: int = 1) -> None:
     scene.speak(scene.frame)
     await scene.gateway.sessions[session - 1].utterances(before + 1)
     await scene.loop.until("uplink_flushed", turn=turn)
+    # Its WebSocket has then also answered the ping that followed.
+    await scene.gateway.sessions[session - 1].is_heard()
+
+
+def codec_of(scene: Stage) -> Codec:
+    """Return what is spoken."""
+    assert scene.stream._link.connection is not None
+    return scene.stream._link.connection.codec
+
+
+def socket_of(scene: Stage) -> ClientConnection:
+    """Return the device's own end."""
+    connection = scene.stream._link.connection
+    assert connection is not None
+    assert connection._socket is not None
+    return connection._socket
 
 
 # A turn.
@@ -196,22 +220,105 @@ async def test_late_answer_is_taken_once() -> None:
 
 
 @on_loop
-async def test_speech_before_a_late_answer_fails_its_turn_at_most() -> None:
-    """What waits to be sent is nothing that the gateway would understand."""
+async def test_speech_before_a_late_answer_costs_its_turn_at_most() -> None:
+    """The gateway understood none of it. The next connection begins with what was learned."""
     async with stage(dialect="auto", speaks="binary", token=None, hello_timeout_ms=20) as scene:
         scene.gateway.answer = None
         scene.stream.set_token("token")
         session = await scene.gateway.session(1)
         await scene.open_turn(1)
         scene.stream.send(b"before", captured_ms=0)
-        await session.send(
-            {"type": "handshake_ack", "dialect": "binary"},
-            {"type": "error", "code": "AUDIO_ERROR", "message": "what is this?"},
-        )
-        await scene.loop.until("turn_failed", turn=1)
-        scene.perform("end_turn", turn=1, outcome="gateway failed")
-        await scene.hold_turn(2, 1, b"reply")
+        await session.send({"type": "handshake_ack", "dialect": "binary"})
+        await scene.loop.until("stream_lost", turn=1)
+        scene.perform("end_turn", turn=1, outcome="stream cut")
+        await scene.gateway.session(2)
+        await scene.hold_turn(2, 2, b"reply")
         assert scene.playback.of_turn(2) == [b"reply"]
+        assert isinstance(scene.gateway.sessions[1].raw[-1], bytes)
+
+
+def test_silent_gateway_is_taken_to_speak_as_it_said_once() -> None:
+    """Until a connection is over on which it never said so: perhaps it is another by now."""
+    dialects = Dialects(StreamSettings(url="ws://127.0.0.1/"))
+    assert isinstance(dialects.agreed(None), SeedCodec)
+    for name, codec in (("binary", BinaryCodec), ("seed", SeedCodec), ("binary", BinaryCodec)):
+        dialects.note(HandshakeAck(name))
+        assert isinstance(dialects.agreed(None), codec)
+    dialects.note(None)
+    assert isinstance(dialects.agreed(None), SeedCodec)
+
+
+@on_loop
+async def test_what_a_silent_gateway_said_once_is_forgotten_with_its_connection() -> None:
+    """One turn at most is lost on a gateway that was replaced by an older one."""
+    async with stage(dialect="auto", speaks="binary", token=None, hello_timeout_ms=20) as scene:
+        scene.stream.set_token("token")
+        await scene.loop.until("link_up")
+        await scene.hold_turn(1, 1, b"reply")
+        scene.gateway.answer, scene.gateway.dialect = None, "seed"
+        scene.gateway.sessions[0].cut()
+        await scene.loop.until("link_up", count=2)
+        assert isinstance(codec_of(scene), BinaryCodec)
+        scene.gateway.sessions[1].cut()
+        await scene.loop.until("link_up", count=3)
+        await scene.hold_turn(2, 3, b"reply")
+        assert isinstance(codec_of(scene), SeedCodec)
+
+
+@on_loop
+async def test_refusal_while_the_dialect_is_open_leaves_no_timer_behind() -> None:
+    """The turn that waited is told at once, and what it waited with does not fail the next one."""
+    async with stage(dialect="auto", token=None, open_timeout_ms=4_001) as scene:
+        scene.gateway.answer = {"type": "error", "code": "AUTH_FAILED", "message": ""}
+        scene.stream.set_token("old")
+        scene.perform("open_stream", turn=1)
+        await scene.loop.until("tokens_lost")
+        assert scene.loop.names == ["tokens_lost", "stream_failed"]
+        assert 4_001 not in scene.clock.armed()
+        scene.gateway.answer = {"type": "handshake_ack", "dialect": "seed"}
+        scene.stream.set_token("new")
+        await scene.open_turn(2)
+        assert 4_001 not in scene.clock.armed()
+
+
+@on_loop
+async def test_refusal_while_the_dialect_is_open_with_a_newer_token_in_hand_costs_nothing() -> None:
+    """The turn goes on waiting, for an attempt with that."""
+    async with stage(dialect="auto", token=None) as scene:
+        scene.gateway.gate = asyncio.Event()
+        scene.gateway.answer = {"type": "error", "code": "AUTH_FAILED", "message": ""}
+        scene.stream.set_token("old")
+        await scene.bell.until(lambda: scene.gateway.attempts)
+        scene.perform("open_stream", turn=1)
+        scene.stream.set_token("new")
+        scene.gateway.gate.set()
+        await scene.gateway.session(1)
+        scene.gateway.answer = {"type": "handshake_ack", "dialect": "seed"}
+        await scene.loop.until("stream_opened", turn=1)
+        assert scene.gateway.tokens == ["old", "new"]
+        assert scene.loop.names == ["link_up", "stream_opened"]
+
+
+@on_loop
+async def test_deadline_of_a_turn_that_is_over_fails_no_other() -> None:
+    """Should it fire all the same."""
+    async with stage() as scene:
+        await scene.open_turn(2)
+        present = scene.stream._turn
+        scene.stream._fail_opening(Turn(1))
+        assert scene.stream._turn is present
+        assert "stream_failed" not in scene.loop.names
+
+
+@on_loop
+async def test_refusal_that_names_another_turn_is_told_to_the_present_one() -> None:
+    """It has lost its connection, and must not wait for an answer."""
+    async with stage(dialect="binary") as scene:
+        await ask(scene, turn=3)
+        session = scene.gateway.sessions[0]
+        await session.send({"type": "error", "code": "AUTH_FAILED", "turn": 2})
+        await scene.loop.until("stream_lost", turn=3)
+        assert scene.loop.names[-2:] == ["tokens_lost", "stream_lost"]
 
 
 @on_loop
@@ -295,15 +402,12 @@ async def test_speech_of_a_cancelled_turn_is_forgotten_at_once(
     scene.perform("open_stream", turn=2)
     session.listen_again()
     await scene.loop.until("stream_opened", turn=2)
-    latest = await scene.gateway.session(1 if dialect == "binary" else 2)
+    latest = await scene.gateway.session(2)
     scene.speak(scene.frame)
     await latest.utterances()
     await scene.loop.until("uplink_flushed", turn=2)
     assert scene.loop.count("uplink_flushed", turn=1) == 0
-    assert scene.stream.counters.messages_up <= sent + 5
-    if dialect == "binary":
-        kinds = [(m["type"], m.get("turn")) for m in latest.received[-3:]]
-        assert kinds == [("cancel", 1), ("audio_chunk", 2), ("audio_chunk", 2)]
+    assert scene.stream.counters.messages_up <= sent + 5, dialect
 
 
 @in_every_dialect(uplink_frames_max=10)
@@ -330,23 +434,65 @@ async def test_stalled_network_costs_the_oldest_speech(scene: Stage, dialect: Di
     assert scene.stream.counters.uplink_overflowed == 11, dialect
 
 
+@in_every_dialect(uplink_frames_max=50)
+async def test_no_speech_waits_beyond_reach(scene: Stage, dialect: Dialect) -> None:
+    """What the kernel has not taken can still be dropped, and after the end of its turn it is."""
+    session = await scene.gateway.session(1)
+    await scene.open_turn(1)
+    session.fall_silent()
+    socket = socket_of(scene)
+    while scene.stream.counters.uplink_overflowed < 5:
+        scene.stream.send(bytes(640), captured_ms=0)
+        await asyncio.sleep(0)
+    longest_bytes = 2 * 640 + 300
+    assert 0 < socket.transport.get_write_buffer_size() < longest_bytes
+    scene.perform("end_turn", turn=1, outcome="interrupted")
+    await asyncio.sleep(0)
+    assert socket.transport.get_write_buffer_size() == 0
+    assert scene.stream.counters.connections_fenced == 1, dialect
+    session.listen_again()
+    await session.end()
+
+
 @on_loop
-async def test_cancels_that_wait_are_bounded() -> None:
-    """However impatient a child is while the network stalls."""
+async def test_cancel_keeps_only_a_connection_that_has_delivered_the_utterance() -> None:
+    """Silence after the last of it may be that of a connection that is dead."""
     async with stage(dialect="binary") as scene:
         session = await scene.gateway.session(1)
         await scene.open_turn(1)
         session.fall_silent()
-        while not scene.stream.counters.uplink_overflowed:
-            scene.stream.send(bytes(1_000), captured_ms=0)
-            await asyncio.sleep(0)
-        for turn in range(2, 3 * CANCELS_MAX):
-            scene.perform("open_stream", turn=turn)
-            scene.stream.send(b"speech", captured_ms=0)
-        connection = scene.stream._link.connection
-        assert connection is not None
-        assert len(connection._cancels) == CANCELS_MAX
-        assert len(connection._speech) == 1
+        scene.speak(b"speech")
+        await scene.loop.until("uplink_flushed", turn=1)
+        scene.perform("end_turn", turn=1, outcome="interrupted")
+        await ask(scene, turn=2, session=2)
+        scene.perform("end_turn", turn=2, outcome="interrupted")
+        assert scene.stream.counters.turns_cancelled == 1
+        await scene.hold_turn(3, 2, b"reply")
+        # A turn of which half was said has delivered nothing, whatever the one before had.
+        await ask(scene, turn=4, session=2)
+        scene.perform("end_turn", turn=4, outcome="interrupted")
+        await scene.open_turn(5)
+        scene.stream.send(b"half", captured_ms=0)
+        await scene.gateway.sessions[1].is_heard()
+        scene.perform("end_turn", turn=5, outcome="interrupted")
+        await scene.gateway.session(3)
+        session.listen_again()
+
+
+@pytest.mark.parametrize("outcome", ["no answer", "reply ran dry", "gateway failed", "stream cut"])
+def test_turn_that_failed_takes_its_connection_with_it(outcome: str) -> None:
+    """In the binary dialect too: whoever was there when it spoke is not there now."""
+
+    @on_loop
+    async def scene_of_one_outcome() -> None:
+        async with stage(dialect="binary") as scene:
+            await ask(scene)
+            scene.perform("end_turn", turn=1, outcome=outcome)
+            await scene.gateway.session(2)
+            await scene.hold_turn(2, 2, b"reply")
+            assert scene.stream.counters.turns_cancelled == 0
+
+    scene_of_one_outcome()
 
 
 @on_loop
@@ -515,6 +661,22 @@ async def test_gateway_that_never_answers_such_questions_is_let_be(
     await scene.bell.until(lambda: session.received.count({"type": "ping"}) >= 3)
     await session.is_heard()
     assert scene.stream.counters.connections_lost == 0, dialect
+
+
+@in_every_dialect(keepalive_interval_ms=20, keepalive_timeout_ms=200, uplink_frames_max=10)
+async def test_network_that_takes_nothing_any_more_is_found_out(
+    scene: Stage, dialect: Dialect
+) -> None:
+    """Also where no question of ours was ever answered: it cannot even be put."""
+    session = await scene.gateway.session(1)
+    await scene.open_turn(1)
+    session.fall_silent()
+    while not scene.stream.counters.uplink_overflowed:
+        scene.stream.send(bytes(640), captured_ms=0)
+        await asyncio.sleep(0)
+    await scene.loop.until("stream_lost", turn=1)
+    assert scene.stream.counters.connections_lost == 1, dialect
+    session.listen_again()
 
 
 # Another toy.

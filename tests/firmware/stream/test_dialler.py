@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
 import ssl
@@ -82,6 +83,35 @@ async def test_proxy_of_the_environment_is_not_used() -> None:
             patch.setenv(name, "http://127.0.0.1:1")
         async with stage() as scene:
             await scene.gateway.session(1)
+
+
+def test_no_speech_waits_beyond_reach_under_tls_either(tmp_path: Path) -> None:
+    """Neither in its own transport nor in the one below, which has a limit of its own."""
+    path = certificate(tmp_path, "127.0.0.1")
+
+    @on_loop
+    async def scene_of_a_stall() -> None:
+        trust = ssl.create_default_context(cafile=str(path))
+        async with stage(tls=server_tls(path), trust=trust, uplink_frames_max=50) as scene:
+            session = await scene.gateway.session(1)
+            await scene.open_turn(1)
+            session.fall_silent()
+            while scene.stream.counters.uplink_overflowed < 5:
+                scene.stream.send(bytes(640), captured_ms=0)
+                await asyncio.sleep(0)
+            connection = scene.stream._link.connection
+            assert connection is not None
+            assert connection._socket is not None
+            above = connection._socket.transport
+            below = above._ssl_protocol._transport  # type: ignore[attr-defined]
+            unsent_bytes = above.get_write_buffer_size() + below.get_write_buffer_size()
+            assert 0 < unsent_bytes < 5_000
+            scene.perform("end_turn", turn=1, outcome="interrupted")
+            await asyncio.sleep(0)
+            assert below.get_write_buffer_size() == 0
+            session.listen_again()
+
+    scene_of_a_stall()
 
 
 def test_gateway_with_a_trusted_certificate_is_spoken_to(tmp_path: Path) -> None:

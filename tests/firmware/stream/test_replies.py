@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from firmware.stream.wav import Sound
-from tests.firmware.stream.gateway import bare, wrapped
+from tests.firmware.stream.gateway import REPLY_END, bare, reply_packet, wrapped
 from tests.firmware.stream.stage import Stage, on_loop, stage
 from tests.firmware.stream.waves import wav
 from tests.hardware.voices import tone
@@ -56,19 +56,20 @@ async def test_wav_may_come_whole(scene: Stage) -> None:
 @asked("gateway")
 async def test_wav_may_come_in_pieces(scene: Stage) -> None:
     """A header with the first, bare samples or whole files after it, and an end by itself."""
-    pcm = tone(440, 100).tobytes()
+    pcm = tone(440, 100, 44_100).tobytes()
     await scene.gateway.sessions[0].send(
-        wrapped(wav(pcm, 44_100, 2), "wav"),
-        wrapped(pcm, "wav"),
-        wrapped(wav(pcm, 8_000), "wav"),
+        wrapped(wav(pcm, 44_100, declared=0xFFFF_FFFF)[:50], "wav"),
+        wrapped(pcm[6:], "wav"),
+        wrapped(wav(pcm, 8_000, 2), "wav"),
         wrapped(b"", "wav", is_final=True),
     )
     await scene.playback.until_end(1)
-    assert [sound for _, _, sound in scene.playback.sounds] == [
-        Sound(pcm, 44_100, 2),
-        Sound(pcm, 44_100, 2),
-        Sound(pcm, 8_000, 1),
+    assert [sound[1:] for _, _, sound in scene.playback.sounds] == [
+        (44_100, 1),
+        (8_000, 2),
+        (8_000, 2),
     ]
+    assert b"".join(sound.pcm for _, _, sound in scene.playback.sounds) == pcm * 2
 
 
 @asked("gateway")
@@ -81,8 +82,7 @@ async def test_samples_may_come_bare(scene: Stage) -> None:
     )
     await scene.playback.until_end(1)
     assert [sound for _, _, sound in scene.playback.sounds] == [
-        Sound(b"\x01\x02", 8_000, 1),
-        Sound(b"\x03\x04\x05\x06", 8_000, 1),
+        Sound(b"\x01\x02\x03\x04\x05\x06", 8_000, 1),
         Sound(b"\x07\x08", 48_000, 1),
     ]
 
@@ -134,16 +134,87 @@ def test_reply_that_cannot_be_played_fails_the_turn(piece: dict[str, Any]) -> No
 @asked("gateway")
 async def test_what_can_be_played_of_a_broken_reply_is(scene: Stage) -> None:
     """A file that is shorter than it says, and a piece that is none after one that was."""
+    frame = bytes(range(160)) * 4
     await scene.gateway.sessions[0].send(
-        wrapped(wav(b"\1\0\2\0", declared=1_000), "wav"),
+        wrapped(wav(frame, declared=1_000), "wav"),
         wrapped(wav(b"\3\0", tag=85), "wav"),
         wrapped(b"ID3", "mp3"),
         wrapped(wav(b"\4\0"), "wav", is_final=True),
     )
     await scene.playback.until_end(1)
-    assert [sound.pcm for _, _, sound in scene.playback.sounds] == [b"\1\0\2\0", b"\4\0"]
+    assert [sound.pcm for _, _, sound in scene.playback.sounds] == [frame, b"\4\0"]
     assert "turn_failed" not in scene.loop.names
     assert scene.stream.counters.reply_pieces_unplayable == 2
+
+
+@pytest.mark.parametrize(
+    ("dialect", "end"),
+    [
+        ("seed", REPLY_END),
+        ("gateway", wrapped(b"", is_final=True)),
+        ("gateway", wrapped(wav(b""), "wav", is_final=True)),
+        ("gateway", wrapped(b"\1", "pcm16", is_final=True)),
+        ("binary", bare(5, 1)),
+    ],
+    ids=["seed", "gateway", "header only", "half a sample", "binary"],
+)
+def test_reply_without_a_sound_fails_the_turn(dialect: str, end: dict[str, Any] | bytes) -> None:
+    """Else the child would wait for it, and nobody would ever say that it is over."""
+
+    @on_loop
+    async def scene_of_one_end() -> None:
+        async with stage(dialect=dialect) as scene:
+            await ask(scene)
+            text = {"type": "text_response", "payload": {"text": "hi"}, "text": "hi"}
+            await scene.gateway.sessions[0].send(text, end, end)
+            await scene.gateway.sessions[0].is_heard()
+            assert scene.loop.count("turn_failed", turn=1, connection=1, code="AUDIO_ERROR") == 1
+            assert scene.playback.ends == []
+
+    scene_of_one_end()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "announced", "missing"),
+    [
+        ((0, 1, 2), 3, 0),
+        ((0, 2, 5), 6, 3),
+        ((0, 1), 5, 3),
+        ((2, 3), 4, 2),
+        ((0, 1, 2), 1, 0),
+        ((7, 7, 7), 0, 0),
+        ((7, 9), 0, 1),
+    ],
+)
+def test_pieces_that_never_came_are_counted(
+    numbers: tuple[int, ...], announced: int, missing: int
+) -> None:
+    """By their numbers and by what the end says; what did come is heard."""
+
+    @on_loop
+    async def scene_of_one_reply() -> None:
+        async with stage(dialect="binary") as scene:
+            await ask(scene)
+            await scene.gateway.sessions[0].send(
+                *(bare(3, 1, b"x", sequence=number, rate_hz=16_000) for number in numbers),
+                bare(5, 1, sequence=announced),
+            )
+            await scene.playback.until_end(1)
+            assert scene.stream.counters.reply_pieces_missing == missing
+            assert len(scene.playback.packets) == len(numbers)
+
+    scene_of_one_reply()
+
+
+@on_loop
+async def test_dialect_with_numbers_but_no_count_shows_gaps_all_the_same() -> None:
+    """Wherever a gateway begins to count."""
+    async with stage() as scene:
+        await ask(scene)
+        packets = (reply_packet(b"x", number) for number in (5, 6, 9))
+        await scene.gateway.sessions[0].send(*packets, REPLY_END)
+        await scene.playback.until_end(1)
+        assert scene.stream.counters.reply_pieces_missing == 2
 
 
 @on_loop

@@ -192,7 +192,7 @@ async def test_utterance_arrives_in_order_with_its_final_marker_last() -> None:
                 scene.stream.send(bytes([number]), captured_ms=1_000 + 20 * number)
             scene.stream.finish()
             await session.utterances(turn)
-            await session.reply()
+            await session.reply(b"reply")
             await scene.playback.until_end(turn)
             scene.perform("end_turn", turn=turn, outcome="answered")
             utterance = session.chunks[-101:]
@@ -258,7 +258,7 @@ async def test_speech_without_an_open_turn_goes_nowhere() -> None:
         scene.speak(b"speech")
         scene.stream.send(b"late", captured_ms=20)
         await session.utterances()
-        await session.reply()
+        await session.reply(b"reply")
         await scene.playback.until_end(1)
         scene.perform("end_turn", turn=1, outcome="answered")
         scene.stream.send(b"later", captured_ms=40)

@@ -12,11 +12,12 @@ import pytest
 
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.packet import Pcm, cut, duration_ms, size_bytes
-from firmware.voice.playback import Playback
+from firmware.voice.playback import MAKING_MS_MAX, REPLY_RATES_HZ, Playback
 from firmware.voice.reply import Recording, Replay, Reply
 from firmware.voice.settings import VoiceSettings
 from hardware.clock import Clock
 from hardware.pcm import FRAME_BYTES, from_bytes
+from hardware.resampler import Resampler
 from hardware.sim.clock import run_virtual
 from hardware.sim.speaker import VirtualSpeaker
 from tests.firmware.voice.rig import PlaybackRig, Posted, loud, reply
@@ -102,9 +103,63 @@ def test_rate_may_change_within_a_reply() -> None:
 
 
 def test_samples_and_packets_may_follow_each_other() -> None:
-    """No gateway does; nothing breaks where one does."""
+    """No gateway does; where one does, everything is heard, in order."""
     pieces = cut(Pcm(tone(500, 100, 24_000).tobytes(), 24_000, 1))
-    assert len(heard([*reply(), *pieces, *reply()])) == pytest.approx(900 * 32, abs=FRAME_BYTES)
+    sound = heard([*reply(), *pieces, *reply()])
+    assert len(sound) == pytest.approx(900 * 32, abs=FRAME_BYTES)
+    alone = heard(list(pieces))
+    begins = 400 * 32
+    assert sound[begins : begins + 3_200] == alone[:3_200]
+
+
+def test_common_rates_are_ready_before_the_first_reply() -> None:
+    """Nothing is left to compute for its first frame, nor for the next reply's."""
+
+    async def main() -> None:
+        PlaybackRig().playback.close()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delattr(Resampler, "_computed")
+            for rate_hz in REPLY_RATES_HZ:
+                heard(list(cut(Pcm(tone(500, 500, rate_hz).tobytes(), rate_hz, 1))))
+
+    run_virtual(main())
+
+
+class SlowingClock(Clock):
+    """All the time there is for making frames passes whenever somebody looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed_ms = 0
+
+    def monotonic_ms(self) -> int:
+        """Return the time, which has passed."""
+        self.passed_ms += MAKING_MS_MAX
+        return super().monotonic_ms() + self.passed_ms
+
+
+def test_frame_that_takes_long_is_the_only_one_in_its_turn_of_the_loop() -> None:
+    """On a slow machine others come in between; the reply is heard all the same."""
+
+    async def main() -> None:
+        clock = SlowingClock()
+        pulls: list[VirtualSpeaker] = []
+
+        def make_speaker(source: Source) -> VirtualSpeaker:
+            pulls.append(VirtualSpeaker(clock, source))
+            return pulls[0]
+
+        posted = Posted()
+        playback = Playback(VoiceSettings(), clock, posted, make_speaker)
+        playback.effects["speaker"](mode="reply", turn=1)
+        playback.reply_pcm(1, 1, tone(500, 1_000).tobytes(), 16_000)
+        assert len(playback._output) == 1
+        playback.reply_end(1, 1)
+        await pass_ms(2_000)
+        assert posted.names == ["reply_began", "reply_played"]
+        playback.close()
+
+    run_virtual(main())
 
 
 def test_jitter_buffer_counts_samples_as_it_counts_packets() -> None:

@@ -335,13 +335,13 @@ def test_longest_reply_in_one_message_takes_little_on_its_way_to_the_ear(
             assert isinstance(message, ReplyEnd)
             match message.last:
                 case ReplyWav():
-                    sound = joiner.take_wav(message.last.data)
+                    sounds = joiner.take_wav(message.last.data)
                 case ReplyPcm():
-                    sound = joiner.take_pcm(message.last.pcm, message.last.sample_rate_hz)
+                    sounds = joiner.take_pcm(message.last.pcm, message.last.sample_rate_hz)
                 case _:
                     raise SoundError
-            assert sound is not None
-            playback.reply_pcm(1, 1, *sound)
+            for sound in sounds + joiner.finish():
+                playback.reply_pcm(1, 1, *sound)
             _, peak_bytes = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
