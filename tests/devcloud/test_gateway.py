@@ -424,9 +424,11 @@ def test_a_fault_of_calls_that_does_not_name_the_stream_leaves_it_alone(
 
 
 def test_on_command_each_message_to_a_device_comes_twice(cloud: RunningCloud, token: str) -> None:
+    fault = {"function": "stream", "times": 4}
+
     async def scenario() -> list[dict[str, Json]]:
         async with asyncio.timeout(TIMEOUT_S), welcomed(cloud, token) as device:
-            await asyncio.to_thread(cloud.post_faults, duplicate_delivery={"function": "stream"})
+            await asyncio.to_thread(cloud.post_faults, duplicate_delivery=fault)
             await device.send(*chunks(b""))
             return [await device.receive() for _ in range(8)]
 
