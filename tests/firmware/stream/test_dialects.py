@@ -744,6 +744,23 @@ async def test_turn_that_waits_in_vain_gives_way_to_the_other_toy() -> None:
         assert scene.gateway.sessions[-1].headers["X-Toy-ID"] == "toy-2"
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_one_connection_is_one_toys(dialect: Dialect) -> None:
+    """Address, headers and handshake name the same, also if it changes before the first is sent."""
+
+    @on_loop
+    async def scene_of_a_change() -> None:
+        async with stage(dialect=dialect, token=None) as scene:
+            scene.stream.set_token("token")
+            scene.perform("open_stream", turn=1)
+            scene.stream.set_toy("toy-2")
+            session = await scene.gateway.session(1)
+            assert session.headers["X-Toy-ID"] == session.received[0]["toyId"] == "toy-1"
+            assert dialect != "gateway" or session.path.endswith("/toy-1")
+
+    scene_of_a_change()
+
+
 @on_loop
 async def test_other_toy_is_taken_up_by_the_next_attempt() -> None:
     """Where there is no connection there is none to replace; one under way is begun again."""
