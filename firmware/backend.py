@@ -318,7 +318,7 @@ class Backend:
         self._delivery.recall_bulk()
 
     async def _erase_outbox(self) -> None:
-        """Forget what waits for the cloud; last, since what ends a turn puts something there."""
+        """Forget what waits for the cloud; after the speech, which is put there from the card."""
         self._delivery.recall_bulk()
         await self.outbox.erase()
 
