@@ -31,7 +31,7 @@ from firmware.errors import JsonError
 from firmware.tls import checked_pins, client_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
 Kind = Literal["query", "mutation"]
@@ -204,45 +204,50 @@ class _Transport:
             CloudFaultError: There is no answer, or none that the client could read.
         """
         deadline_s = time.monotonic() + self._total_s  # a socket knows no other time
-        failure: CloudFaultError
-        try:
-            with self._session.post(
-                url,
-                json=json,
-                headers=headers,
-                timeout=self._timeouts_s,
-                allow_redirects=False,  # a secret goes to the address in the settings or nowhere
-                stream=True,
-            ) as response:
-                _check_status(response.status_code)
-                return _Answer(_read(response.raw, deadline_s))
-        except CloudFaultError as error:
-            failure = error
-        except Exception as error:  # noqa: BLE001 - whatever the network and its libraries raise
-            failure = NetworkError(f"the cloud cannot be reached ({type(error).__name__})")
-        # Outside the handlers, so that theirs, which holds the request, does not hang on ours.
-        raise failure
+        return _Answer(
+            self._posted("the cloud", url, deadline_s, _check_status, json=json, headers=headers)
+        )
 
     def upload(self, url: str, body: bytes, headers: Mapping[str, str]) -> object:
         """Post a body as it is, and return the parsed answer; see `Session.upload`."""
         deadline_s = time.monotonic() + self._upload_s
+        return _parsed_json(
+            self._posted(
+                "the cloud's store",
+                url,
+                deadline_s,
+                _check_upload_status,
+                data=_Body(body, deadline_s),
+                headers=headers,
+            )
+        )
+
+    def _posted(
+        self,
+        whom: str,
+        url: str,
+        deadline_s: float,
+        check_status: Callable[[int], None],
+        **request: Any,  # noqa: ANN401 - as `requests` takes them
+    ) -> str:
+        """Post, and return the body of an answer whose status `check_status` lets pass."""
         failure: CloudFaultError
         try:
             with self._session.post(
                 url,
-                data=_Body(body, deadline_s),
-                headers=headers,
                 timeout=self._timeouts_s,
-                allow_redirects=False,  # a file goes to the address that was checked or nowhere
+                allow_redirects=False,  # what is secret goes to this address or nowhere
                 stream=True,
+                **request,
             ) as response:
-                _check_upload_status(response.status_code)
-                return _parsed_json(_read(response.raw, deadline_s))
+                check_status(response.status_code)
+                return _read(response.raw, deadline_s)
         except CloudFaultError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever the network and its libraries raise
-            failure = NetworkError(f"the cloud's store cannot be reached ({type(error).__name__})")
-        # Outside the handlers, so that theirs, which holds the address, does not hang on ours.
+            failure = NetworkError(f"{whom} cannot be reached ({type(error).__name__})")
+        # Outside the handlers, so that theirs, which holds request and address, does not hang on
+        # ours.
         raise failure
 
     def close(self) -> None:
