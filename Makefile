@@ -16,7 +16,7 @@ help: ## list the targets
 setup: ## bring system packages, virtual environment and dependencies
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' SKIP_SYSTEM='$(SKIP_SYSTEM)' tools/setup.sh
 
-setup-test: setup ## bring what only the tests need: git, Node, Convex's JavaScript client
+setup-test: setup ## bring what only the tests need: git, Node, Convex's JavaScript client, a sound server
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' SKIP_SYSTEM='$(SKIP_SYSTEM)' WITH_TESTS=1 tools/setup.sh
 
 demo: setup ## hold one conversation without hardware (DEMO_ARGS=)

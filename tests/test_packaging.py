@@ -29,8 +29,8 @@ PLATFORMS: Final = [
 ]
 """Debian 12 and 13, Ubuntu 24.04 and Raspberry Pi OS, on a desk and on a device."""
 
-BUILT_ANYWHERE: Final = {"pyogg"}
-"""No wheel at all, but plain Python: no compiler is needed."""
+BUILT_ANYWHERE: Final = {"pyaudio", "pyogg"}
+"""No wheel at all: PyOgg is plain Python, PyAudio is compiled against the system's PortAudio."""
 
 BUILT_ON_DESKS: Final = {(3, 12): {"pocketsphinx"}}
 """No wheel for that Python: compiled there by tools/setup.sh. Devices never have it."""

@@ -7,7 +7,8 @@
 #   PYTHON=/path/to/python3   the interpreter to build on, 3.11 or newer
 #   VENV=.venv                where the virtual environment goes
 #   SKIP_SYSTEM=1             leave system packages alone, as on a machine without apt
-#   WITH_TESTS=1              bring what only tests need too: git, Node, Convex's JavaScript client
+#   WITH_TESTS=1              bring what only tests need too: git, Node, Convex's JavaScript client,
+#                             a sound server
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,14 +20,20 @@ readonly APT_LOCK_WAIT_S=120 # a machine just started may be updating itself
 # Beside Python itself.
 readonly PACKAGES=(
     ca-certificates       # TLS to the cloud
-    espeak-ng             # the development cloud's voice
+    espeak-ng             # the development cloud's voice; wake words are tried out with it
+    gcc                   # PyAudio is compiled: it has no wheels for Linux
+    libc6-dev             # for the compiler
     libogg0               # Opus, through PyOgg's bindings
     libopus0              # Opus itself
     libopusfile0          # without it PyOgg offers no Opus at all
     pocketsphinx-testdata # recorded human speech for the demo and the tests
+    portaudio19-dev       # the sound card, through PyAudio
 )
 # Where PocketSphinx has no wheel for the machine's Python.
-readonly COMPILER_PACKAGES=(gcc libc6-dev cmake make)
+readonly COMPILER_PACKAGES=(cmake make)
+# A sound card that is none, for the tests and `pommai bench voice`: a sound server with sinks that
+# lead nowhere, PortAudio's way to it, and what plays into them and records from them.
+readonly SOUND_PACKAGES=(libasound2-plugins pulseaudio pulseaudio-utils)
 # What the tests call, unless the path has it; of Node, one that is new enough.
 readonly GIT_PACKAGES=(git)
 readonly NODE_PACKAGES=(nodejs npm)
@@ -71,9 +78,9 @@ fail_without_python() {
 
 fail_without_apt() {
     fail 'there is no apt here. Install what these Debian packages bring:' \
-        "    python3-venv ${PACKAGES[*]}" \
-        "and, for a Python other than 3.11 and 3.13: ${COMPILER_PACKAGES[*]} python3-dev" \
-        "and, for \`make test\`: ${GIT_PACKAGES[*]}, Node $NODE_OLDEST or newer with npm (${NODE_PACKAGES[*]})" \
+        "    python3-venv python3-dev ${PACKAGES[*]}" \
+        "and, for a Python other than 3.11 and 3.13: ${COMPILER_PACKAGES[*]}" \
+        "and, for \`make test\`: ${SOUND_PACKAGES[*]} ${GIT_PACKAGES[*]}, Node $NODE_OLDEST or newer with npm (${NODE_PACKAGES[*]})" \
         'Then say that they are there: make setup SKIP_SYSTEM=1'
 }
 
@@ -217,11 +224,12 @@ system_packages() {
         [[ -n $python ]] || fail_without_python
     fi
     packages=("${PACKAGES[@]}")
+    mapfile -t -O "${#packages[@]}" packages < <(distribution_package dev)
     if needs_compiler; then
-        mapfile -t -O "${#packages[@]}" packages < <(distribution_package dev)
         packages+=("${COMPILER_PACKAGES[@]}")
     fi
     if [[ -n $WITH_TESTS ]]; then
+        packages+=("${SOUND_PACKAGES[@]}")
         command -v git >/dev/null || packages+=("${GIT_PACKAGES[@]}")
         node_suits || packages+=("${NODE_PACKAGES[@]}")
     fi
@@ -240,12 +248,12 @@ pip_install() {
         --disable-pip-version-check --no-input --progress-bar off "$@"
 }
 
-# Files are wheels, but for PyOgg, which is plain Python without a wheel, and PocketSphinx where it
-# has none. These are built with the tools of build.txt, never with any fetched for the purpose.
+# Files are wheels, but for PyOgg, which is plain Python without a wheel, PyAudio, which is compiled,
+# and PocketSphinx where it has none. These are built with the tools of build.txt, never with any fetched for the purpose.
 # The pins are complete, so none is followed to its own dependencies: pip would look for the newest
 # `coverage[toml]`, say, beside the pinned `coverage`. `pip check` afterwards finds what is missing.
 dependencies() {
-    local from_source=pyogg note=''
+    local from_source=pyaudio,pyogg note=''
     if needs_compiler; then
         from_source+=,pocketsphinx
         note=', PocketSphinx compiled'
