@@ -45,8 +45,8 @@ GLIBC_MINOR_FIRST: Final = 17
 """manylinux2014, the oldest wheels still in use."""
 
 SOURCE_ALLOWED: Final = frozenset({"pyaudio", "pyogg", "pocketsphinx"})
-"""What tools/setup.sh builds where there is no wheel: PyAudio has none for Linux; PyOgg, plain Python,
-none at all; PocketSphinx none for some Pythons."""
+"""What tools/setup.sh builds where there is no wheel: PyAudio has none for Linux; PyOgg, plain
+Python, none at all; PocketSphinx none for some Pythons."""
 
 
 def run(*command: str | Path, given: str | None = None) -> None:
