@@ -78,4 +78,4 @@ def _far(samples: Samples, chance: np.random.Generator) -> Samples:
     whole = len(samples) + length
     spectrum = np.fft.rfft(samples, whole) * np.fft.rfft(response, whole)
     echoed = np.asarray(np.fft.irfft(spectrum, whole), np.float64)
-    return np.multiply(echoed, FAR_PEAK / np.abs(echoed).max())
+    return np.asarray(echoed * (FAR_PEAK / np.abs(echoed).max()), np.float64)

@@ -150,4 +150,4 @@ def _trimmed(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _levelled(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     gain = LEVEL / np.sqrt(np.mean(samples**2))
-    return np.multiply(samples, min(gain, PEAK_MAX / np.abs(samples).max()))
+    return np.asarray(samples * min(gain, PEAK_MAX / np.abs(samples).max()), np.float64)
