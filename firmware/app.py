@@ -117,6 +117,8 @@ class Toy:
             self._make_microphone,
             DeafEar(),
         )
+        if self.backend is not None:
+            self.backend.watch(self.capture.gauges)
         for performer in self._performers():
             self.loop.add(performer)
         self._button = self.board.open_button(
