@@ -4,6 +4,8 @@ SimulatorError
 ├── CloudStartError       the development cloud did not start; the message says why
 ├── CloudLostError        the development cloud started and does not answer any more
 ├── ClipsMissingError     the recorded clips of the demo are not installed
+├── SoundServerError      the sound server, or a device of it, is gone or does not obey
+│   └── SoundServerMissingError  it is not installed; the message says what to install
 └── TurnError             a turn was not answered; the message says what happened instead
 """
 
@@ -24,6 +26,14 @@ class CloudLostError(SimulatorError):
 
 class ClipsMissingError(SimulatorError):
     """The recorded clips of the demo are not installed."""
+
+
+class SoundServerError(SimulatorError):
+    """The sound server, or a device of it, is gone or does not do what it is told."""
+
+
+class SoundServerMissingError(SoundServerError):
+    """PulseAudio is not installed."""
 
 
 class TurnError(SimulatorError):
