@@ -22,8 +22,9 @@ matched to within half of one.
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,13 @@ class Alignment:
     moves: tuple[Move, ...]
 
 
+class _Match(NamedTuple):
+    """Where a window was found, and how loud."""
+
+    lag: int
+    gain: float
+
+
 def align(sent: bytes, recorded: bytes) -> Alignment:
     """Compare a recording with what was sent, both 16 kHz PCM, the recording the longer one.
 
@@ -83,19 +91,22 @@ def align(sent: bytes, recorded: bytes) -> Alignment:
     if not (one.any() and other.any()):
         raise ValueError("there is nothing to compare: it is silent")
     whole = _best_lag(one, other)
-    lags = _candidates(one, other, whole)
+    matches = _matches(one, other, whole)
+    lags = sorted({whole, *(match.lag for match in matches)})
     laid = np.stack([_laid(other, lag, len(one)) for lag in lags])
     frames = len(one) // pcm.FRAME_SAMPLES
-    chosen = laid[lags.index(whole)]
-    for _ in range(3):  # the gain of the best line is not yet that of the best path
-        path = _path(one, laid, _gain(one, chosen))
+    # Of the whole, where it is not at one place, the gain may be next to nothing.
+    gain = statistics.median(match.gain for match in matches) if matches else 1.0
+    for _ in range(3):
+        path = _path(one, laid, gain)
         chosen = laid.reshape(len(lags), frames, -1)[path, np.arange(frames)].reshape(-1)
+        gain = _gain(one, chosen)
     return Alignment(
         whole_db=_db(one, laid[lags.index(whole)]),
         db=_db(one, chosen),
         segmental_db=_segmental_db(one, chosen),
         delay_ms=lags[path[0]] / pcm.SAMPLES_PER_MS,
-        gain=_gain(one, chosen),
+        gain=gain,
         moves=_moves([lags[at] for at in path]),
     )
 
@@ -136,24 +147,25 @@ def _best_lag(sent: Samples, recorded: Samples) -> int:
     return int(np.argmax(_correlation(sent, recorded))) - len(sent) + 1
 
 
-def _candidates(sent: Samples, recorded: Samples, whole: int) -> list[int]:
-    """Return the delays at which some window of what was sent is found in the recording."""
+def _matches(sent: Samples, recorded: Samples, whole: int) -> list[_Match]:
+    """Find the windows of what was sent in the recording."""
     size = WINDOW_MS * pcm.SAMPLES_PER_MS
     reach = SHIFT_MS_MAX * pcm.SAMPLES_PER_MS
-    found = {whole}
+    found = []
     for begin in range(0, max(len(sent) - size, 0) + 1, size // 3):
         window = sent[begin : begin + size]
         near = _laid(recorded, whole + begin - reach, len(window) + 2 * reach)
-        matches = _correlation(window, near)[len(window) - 1 : len(window) + 2 * reach]
+        products = _correlation(window, near)[len(window) - 1 : len(window) + 2 * reach]
         power = np.concatenate(([0.0], np.cumsum(near**2)))
         loudness = np.sqrt((window @ window) * (power[len(window) :] - power[: -len(window)]))
-        matches = np.divide(
-            matches, loudness, out=np.zeros_like(matches), where=loudness > len(window)
+        likeness = np.divide(
+            products, loudness, out=np.zeros_like(products), where=loudness > len(window)
         )
-        best = int(np.argmax(matches))
-        if matches[best] >= MATCH_MIN:
-            found.add(whole + best - reach)
-    return sorted(found)
+        best = int(np.argmax(likeness))
+        if likeness[best] >= MATCH_MIN:
+            gain = float(products[best] / (window @ window))
+            found.append(_Match(whole + best - reach, gain))
+    return found
 
 
 def _path(sent: Samples, laid: npt.NDArray[np.float64], gain: float) -> npt.NDArray[np.intp]:

@@ -6,6 +6,7 @@ SimulatorError
 ├── ClipsMissingError     the recorded clips of the demo are not installed
 ├── SoundServerError      the sound server, or a device of it, is gone or does not obey
 │   └── SoundServerMissingError  it is not installed; the message says what to install
+├── ToyLostError          the toy's process has ended, or does not do what was waited for
 └── TurnError             a turn was not answered; the message says what happened instead
 """
 
@@ -34,6 +35,10 @@ class SoundServerError(SimulatorError):
 
 class SoundServerMissingError(SoundServerError):
     """PulseAudio is not installed."""
+
+
+class ToyLostError(SimulatorError):
+    """The toy's process has ended, or does not do what was waited for."""
 
 
 class TurnError(SimulatorError):
