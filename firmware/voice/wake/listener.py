@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from firmware.voice.wake.hearing import Hearing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from firmware.ports import Post
     from firmware.voice.wake.hearing import Engines, Finding
@@ -94,6 +94,16 @@ class WakeListener:
     def heard_ms(self) -> int | None:
         """Monotonic ms at which the word ended that was heard last; None before the first."""
         return self._heard_ms
+
+    @property
+    def gauges(self) -> Mapping[str, Callable[[], float | None]]:
+        """What it counts, for the metrics."""
+        return {
+            "wakeWordsHeard": lambda: self.words_heard,
+            "wakeDiscardedAsEcho": lambda: self.words_discarded,
+            "wakeFramesDropped": lambda: self.frames_dropped,
+            "wakeFailures": lambda: self.failures,
+        }
 
     async def use(self, engines: Engines | None) -> None:
         """Hear with these from now on, or with nothing, in the midst of sampling as well.
