@@ -15,7 +15,8 @@ HardwareError
     │   └── ClipUnwritableError       it cannot be written
     ├── CodecError                Opus failed
     │   ├── CodecLibraryError         the shared libraries or their bindings are not there
-    │   └── CorruptPacketError        a packet that is not Opus; the decoder stays usable
+    │   ├── CorruptPacketError        a packet that is not Opus; the decoder stays usable
+    │   └── CorruptFileError          a file that is not Ogg Opus, or damaged
     └── VaultError                the secret or a key cannot be had or kept; nothing of it is told
 """
 
@@ -98,6 +99,10 @@ class CodecLibraryError(CodecError):
 
 class CorruptPacketError(CodecError):
     """A packet cannot be decoded: drop it and conceal the gap. The decoder stays usable."""
+
+
+class CorruptFileError(CodecError):
+    """A file is not Ogg Opus of one channel, or is damaged: nothing of it can be relied on."""
 
 
 class VaultError(FaultError):
