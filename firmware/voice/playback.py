@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from firmware.voice.cues import CUES, cue_frames
+from firmware.voice.cues import Cues, packaged
 from firmware.voice.ducking import Ducking
 from firmware.voice.errors import MisuseError
 from firmware.voice.jitter import JitterBuffer
@@ -18,7 +18,7 @@ from firmware.voice.volume import Volume
 from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from firmware.ports import PerformEffect, Post
     from firmware.voice.packet import Packet
@@ -37,7 +37,12 @@ MAKING_MS_MAX = 10
 """Time after which no further frame is made ready in this turn of the loop."""
 
 CUES_MS_MAX = 2_000
-"""Cues that wait to be played; one for which there is no room is left out."""
+"""Cues that wait to be played before another: one that would be heard later than that is left out,
+for it would tell of something past. A sentence may be longer, and then what comes while it begins
+is left out: the toy is answering already."""
+
+LOW_VOLUME_PERCENT_MAX = 10
+"""At this loudness and below, but not at none, a cue tells that it is low: 33 dB under the most."""
 
 LINGER_MS = 200
 """Silence after which the speaker closes: longer than what a sound card holds of the last sound."""
@@ -46,6 +51,7 @@ OnHeard = Callable[[bytes, int], None]
 
 _MODES: Final = ("closed", "cues", "reply", "answers", "fixed")
 _REPLY_MODES: Final = ("reply", "answers")
+_CUE_MODES: Final = ("cues", "fixed")
 
 
 class _Arrival(NamedTuple):
@@ -80,6 +86,7 @@ class Playback:
         make_speaker: Makes the speaker, given where it shall pull from.
         on_heard: Told, in the speaker's thread, of each frame as it is pulled: how it sounds, and
             the monotonic ms at which it begins to be heard. It returns at once and never raises.
+        cues: The toy's own sounds; those that come with the firmware if left out.
 
     Raises:
         CodecLibraryError: Opus is not installed.
@@ -91,7 +98,9 @@ class Playback:
         clock: Clock,
         post: Post,
         make_speaker: Callable[[Source], Speaker],
+        *,
         on_heard: OnHeard | None = None,
+        cues: Cues | None = None,
     ) -> None:
         self.packets_stale = 0
         """Packets of a turn that is over, or of a reply that has ended."""
@@ -108,7 +117,9 @@ class Playback:
         self._mode = "closed"
         self._turn = 0
         self._takes_packets = False
-        self._cues: deque[bytes] = deque()
+        self._cue_bank = cues or packaged()
+        self._cues: deque[Iterator[bytes]] = deque()
+        self._cues_frames = 0
         self._reply: Reply | None = None
         self._arrival: _Arrival | None = None
         self._kept: Recording | None = None
@@ -182,14 +193,25 @@ class Playback:
         self._end_reply(turn)
 
     def set_volume(self, percent: int) -> None:
-        """Be that loud from the next frame on, 0-100, up to what is allowed."""
-        self._volume_percent = percent
-        self._volume = Volume(percent, self._volume_percent_max)
+        """Be that loud from the next frame on, 0-100, up to what is allowed.
+
+        Where that is hardly heard, a cue tells so, unless a reply does.
+        """
+        self._be_as_loud_as(percent, self._volume_percent_max)
 
     def limit_volume(self, percent_max: int) -> None:
         """Allow that much from the next frame on, 0-100, and never more than the settings do."""
-        self._volume_percent_max = min(percent_max, self._settings.volume_percent_max)
-        self.set_volume(self._volume_percent)
+        highest = min(percent_max, self._settings.volume_percent_max)
+        self._be_as_loud_as(self._volume_percent, highest)
+
+    def _be_as_loud_as(self, percent: int, percent_max: int) -> None:
+        before = min(self._volume_percent, self._volume_percent_max)
+        now = min(percent, percent_max)
+        self._volume_percent, self._volume_percent_max = percent, percent_max
+        self._volume = Volume(percent, percent_max)
+        is_low = 0 < now <= LOW_VOLUME_PERCENT_MAX
+        if is_low and now != before and self._mode in _CUE_MODES:
+            self._cue("low_volume")
 
     def duck(self) -> None:
         """Play quieter for a while: somebody may be talking."""
@@ -220,12 +242,13 @@ class Playback:
         self._go_on()
 
     def _cue(self, name: str) -> None:
-        frames = cue_frames(name)
-        is_full = (len(self._cues) + len(frames)) * FRAME_MS > CUES_MS_MAX
+        cue = self._cue_bank[name]
+        is_full = (self._cues_frames + len(cue.earcon)) * FRAME_MS > CUES_MS_MAX
         if self._mode == "closed" or is_full:
             self.cues_dropped += 1
             return
-        self._cues += frames
+        self._cues.append(cue.frames())
+        self._cues_frames += len(cue)
         self._go_on()
 
     def _replay(self, turn: int) -> None:
@@ -277,8 +300,12 @@ class Playback:
             self._tell(self._reply)
 
     def _next_frame(self, now_ms: int) -> bytes | None:
-        if self._cues:
-            return self._cues.popleft()
+        while self._cues:
+            frame = next(self._cues[0], None)
+            if frame is not None:
+                self._cues_frames -= 1
+                return frame
+            self._cues.popleft()
         if self._reply is None or self._mode not in _REPLY_MODES:
             return None
         frame = self._reply.next_frame(now_ms)
@@ -314,6 +341,7 @@ class Playback:
     def _hush(self) -> None:
         """Drop what waits to be played, what is ready, and what the sound card holds."""
         self._cues.clear()
+        self._cues_frames = 0
         if not self._is_silent:
             self._output.clear()
             self._speaker.close()
@@ -339,7 +367,5 @@ class Playback:
 
     def _warm_up(self) -> None:
         """Do now what would take long in the middle of a turn."""
-        for name in CUES:
-            cue_frames(name)
         # The first decoder loads libraries, or fails for want of them.
         Reply(Replay(())).close()
