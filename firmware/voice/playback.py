@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from firmware.voice.arrivals import Arrivals
 from firmware.voice.cues import Cues, packaged
 from firmware.voice.ducking import Ducking
 from firmware.voice.errors import MisuseError
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.output import OutputQueue
 from firmware.voice.packet import Pcm, cut
-from firmware.voice.reply import Recording, Replay, Reply
+from firmware.voice.reply import Recorded, Recording, Replay, Reply
 from firmware.voice.volume import Volume
 from hardware.pcm import FRAME_MS
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from firmware.ports import PerformEffect, Post
+    from firmware.voice.jitter import Fate
     from firmware.voice.packet import Packet
     from firmware.voice.settings import VoiceSettings
     from hardware.clock import Clock
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 READY_MS_MAX = 200
 """Decoded ahead of the speaker: as long as the loop may be busy before a gap is heard."""
+
+URGENT_FRAMES = 1
+"""Ready for the speaker when what is missing can be waited for no longer. While nothing is missing
+more is made ready."""
 
 DECODED_FRAMES_MAX = 2
 """Frames made ready in one turn of the loop: to resample one takes a desktop less than 0.1 ms, and
@@ -57,9 +63,9 @@ _CUE_MODES: Final = ("cues", "fixed")
 class _Arrival(NamedTuple):
     """What comes in over the stream for the present turn."""
 
-    connection: int
     buffer: JitterBuffer
     recording: Recording
+    recorded: Recorded
 
 
 class Playback:
@@ -92,7 +98,7 @@ class Playback:
         CodecLibraryError: Opus is not installed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         settings: VoiceSettings,
         clock: Clock,
@@ -102,10 +108,10 @@ class Playback:
         on_heard: OnHeard | None = None,
         cues: Cues | None = None,
     ) -> None:
-        self.packets_stale = 0
-        """Packets of a turn that is over, or of a reply that has ended."""
-        self.packets_refused = 0
-        """Packets that came too far ahead."""
+        self.packets: Counter[Fate | Literal["stale"]] = Counter()
+        """What became of the packets so far; those of a turn or a reply that is over are stale."""
+        self.gaps_heard = 0
+        """How often a reply ran dry."""
         self.cues_dropped = 0
         """Cues for which there was no room."""
         self._settings = settings
@@ -123,7 +129,9 @@ class Playback:
         self._reply: Reply | None = None
         self._arrival: _Arrival | None = None
         self._kept: Recording | None = None
-        self._packets_concealed = 0
+        self._packets_concealed = self._packets_recovered = 0
+        self._arrivals = self._new_arrivals()
+        self._arrivals_of = 0
         self._is_silent = True
         self._silent_ms = 0
         self._on_heard = on_heard
@@ -150,47 +158,77 @@ class Playback:
 
     @property
     def packets_concealed(self) -> int:
-        """Packets so far that could not be decoded."""
+        """Packets so far in whose place something was made up."""
         reply = self._reply
         return self._packets_concealed + (0 if reply is None else reply.packets_concealed)
 
-    def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:  # noqa: ARG002 - Opus decodes any rate to ours
+    @property
+    def packets_recovered(self) -> int:
+        """Packets so far whose place was filled from the ones after them."""
+        reply = self._reply
+        return self._packets_recovered + (0 if reply is None else reply.packets_recovered)
+
+    @property
+    def jitter_target_ms(self) -> float:
+        """How much of a reply is held back at this moment, because its packets come unevenly."""
+        return self._arrivals.target_ms
+
+    def reply_packet(
+        self,
+        turn: int,
+        connection: int,
+        packet: bytes,
+        sample_rate_hz: int,  # noqa: ARG002 - Opus decodes any rate to ours
+        number: int | None = None,
+    ) -> None:
         """Take one Opus packet of the reply to `turn`."""
-        self._take(turn, connection, [packet])
+        self._take(turn, connection, [packet], number)
 
     def reply_pcm(
         self, turn: int, connection: int, pcm: bytes, sample_rate_hz: int, channels: int = 1
     ) -> None:
         """Take samples of the reply to `turn`, which become pieces of a frame each."""
-        self._take(turn, connection, cut(Pcm(pcm, sample_rate_hz, channels)))
+        self._take(turn, connection, cut(Pcm(pcm, sample_rate_hz, channels)), None)
 
-    def _take(self, turn: int, connection: int, packets: Sequence[Packet]) -> None:
+    def _take(
+        self, turn: int, connection: int, packets: Sequence[Packet], number: int | None
+    ) -> None:
         if turn != self._turn or not self._takes_packets:
-            self.packets_stale += len(packets)
+            self.packets["stale"] += len(packets)
             return
         if self._arrival is None:
             self._arrival = self._new_arrival(connection)
-            self._reply = Reply(self._arrival.buffer)
-        _, buffer, recording = self._arrival
+            self._reply = Reply(self._arrival.recorded)
+        buffer = self._arrival.buffer
         is_first = buffer.is_awaiting
-        now_ms = self._clock.monotonic_ms()
-        taken = 0
-        for packet in packets:
-            if not buffer.push(packet, now_ms):
-                break
-            recording.keep(packet)
-            taken += 1
-        self.packets_refused += len(packets) - taken
-        if not taken:
+        if not self._push(buffer, packets, number):
             return
+        if buffer.is_complete:
+            self._takes_packets = False
         if is_first:
             self._post("reply_began", turn=turn, connection=connection)
-            self._clock.call_later(self._settings.jitter_target_ms, self._go_on)
+            self._clock.call_later(round(self._arrivals.target_ms), self._go_on)
         self._go_on()
 
-    def reply_end(self, turn: int, connection: int) -> None:  # noqa: ARG002 - the turn is fence enough
-        """Note that the reply to `turn` is complete."""
-        self._end_reply(turn)
+    def _push(self, buffer: JitterBuffer, packets: Sequence[Packet], number: int | None) -> bool:
+        """Put packets into the buffer, and tell whether any of them is to be played."""
+        now_ms = self._clock.monotonic_ms()
+        for taken, packet in enumerate(packets):
+            fate = buffer.push(packet, now_ms, number)
+            if fate == "refused":  # and so are those behind it
+                self.packets[fate] += len(packets) - taken
+                return taken > 0
+            self.packets[fate] += 1
+        return True
+
+    def reply_end(
+        self,
+        turn: int,
+        connection: int,  # noqa: ARG002 - the turn is fence enough
+        pieces: int | None = None,
+    ) -> None:
+        """Note that the reply to `turn` is complete, but for what its end has overtaken."""
+        self._finish(turn, pieces)
 
     def set_volume(self, percent: int) -> None:
         """Be that loud from the next frame on, 0-100, up to what is allowed.
@@ -261,12 +299,19 @@ class Playback:
         self._go_on()
 
     def _end_reply(self, turn: int) -> None:
+        self._finish(turn, None)
+        if turn == self._turn:
+            self._takes_packets = False
+
+    def _finish(self, turn: int, pieces: int | None) -> None:
         if turn != self._turn:
             return
-        self._takes_packets = False
-        if self._arrival is not None:
-            self._arrival.buffer.finish()
-            self._go_on()
+        if self._arrival is None:
+            self._takes_packets = False
+            return
+        self._arrival.buffer.finish(pieces)
+        self._takes_packets = self._takes_packets and not self._arrival.buffer.is_complete
+        self._go_on()
 
     def _end_turn(self, turn: int, outcome: str) -> None:  # noqa: ARG002 - the effect's field
         if turn == self._turn:
@@ -308,7 +353,8 @@ class Playback:
             self._cues.popleft()
         if self._reply is None or self._mode not in _REPLY_MODES:
             return None
-        frame = self._reply.next_frame(now_ms)
+        is_urgent = len(self._output) <= URGENT_FRAMES
+        frame = self._reply.next_frame(now_ms, is_urgent=is_urgent)
         if frame is not None and self._arrival is not None:
             self._kept = self._arrival.recording
         return frame
@@ -318,6 +364,7 @@ class Playback:
             self._drop_reply()
             self._post("reply_played", turn=self._turn)
         elif self._arrival is not None and self._arrival.buffer.run_dry():
+            self.gaps_heard += 1
             self._post("reply_dry", turn=self._turn)
 
     def _note_silence(self) -> None:
@@ -348,22 +395,28 @@ class Playback:
             self._is_silent = True
 
     def _drop_reply(self) -> None:
-        reply, self._reply, self._arrival = self._reply, None, None
+        reply, self._reply = self._reply, None
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None:
+            arrival.recorded.end()
         if reply is not None:
             self._packets_concealed += reply.packets_concealed
+            self._packets_recovered += reply.packets_recovered
             reply.close()
             if reply.has_sounded:
                 self._hush()
 
     def _new_arrival(self, connection: int) -> _Arrival:
         s = self._settings
-        return _Arrival(
-            connection,
-            JitterBuffer(
-                target_ms=s.jitter_target_ms, ms_max=s.jitter_ms_max, bytes_max=s.reply_bytes_max
-            ),
-            Recording(ms_max=s.last_reply_ms_max, bytes_max=s.reply_bytes_max),
-        )
+        if connection != self._arrivals_of:
+            self._arrivals, self._arrivals_of = self._new_arrivals(), connection
+        buffer = JitterBuffer(self._arrivals, ms_max=s.jitter_ms_max, bytes_max=s.reply_bytes_max)
+        recording = Recording(ms_max=s.last_reply_ms_max, bytes_max=s.reply_bytes_max)
+        return _Arrival(buffer, recording, Recorded(buffer, recording))
+
+    def _new_arrivals(self) -> Arrivals:
+        s = self._settings
+        return Arrivals(start_ms=s.jitter_target_ms, ms_max=s.jitter_target_ms_max)
 
     def _warm_up(self) -> None:
         """Do now what would take long in the middle of a turn."""

@@ -71,7 +71,7 @@ async def hold(dialect: str, folder: Path) -> Held:
         [turn.outcome for turn in conversation.turns],
         [str(turn["transcript"]) for turn in turns],
         toy.backend.stream.counters,
-        toy.playback.packets_stale,
+        toy.playback.packets["stale"],
         audible_ms(toy.speaker, *between_replies(conversation.steps)),
         any(
             change == "open" and over_ms < at_ms < locked.event.at_ms

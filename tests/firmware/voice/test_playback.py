@@ -240,7 +240,7 @@ async def test_after_a_barge_in_not_one_sample_of_the_old_reply_starts(rig: Play
     await pass_ms(3000)
     assert rig.sounds[before:] == cue_sounds("listening")
     assert rig.posted.names == ["reply_began"]
-    assert rig.playback.packets_stale == 100
+    assert rig.playback.packets["stale"] == 100
 
 
 @virtual
@@ -278,7 +278,7 @@ async def test_a_reply_that_waits_is_dropped_with_its_turn(rig: PlaybackRig) -> 
     speak(rig, 1)
     await pass_ms(1000)
     assert rig.sounds == []
-    assert rig.playback.packets_stale == 20
+    assert rig.playback.packets["stale"] == 20
     speak(rig, 2)
     rig.perform("replay", turn=2)
     assert rig.posted[1:] == [("nothing_kept", {"turn": 2})]
@@ -321,7 +321,7 @@ async def test_leaving_the_mode_ends_the_reply(rig: PlaybackRig) -> None:
     speak(rig, 1)
     await pass_ms(1000)
     assert rig.sounds == []
-    assert rig.playback.packets_stale == 19
+    assert rig.playback.packets["stale"] == 19
 
 
 @virtual
@@ -341,7 +341,7 @@ async def test_packets_that_come_too_far_ahead_are_refused(rig: PlaybackRig) -> 
     """The buffer is bounded; what is inside is played."""
     wait_for_reply(rig, 1)
     rig.receive(1, reply(500, 4000) * 31)
-    assert rig.playback.packets_refused == 200 * 31 - 6000
+    assert rig.playback.packets["refused"] == 200 * 31 - 6000
 
 
 @virtual
@@ -590,7 +590,7 @@ async def test_packets_that_come_during_a_replay_are_dropped(rig: PlaybackRig) -
     rig.perform("end_reply", turn=2)
     await pass_ms(1000)
     assert rig.sounds == rig.expected(reply(500))
-    assert rig.playback.packets_stale == 20
+    assert rig.playback.packets["stale"] == 20
 
 
 @virtual

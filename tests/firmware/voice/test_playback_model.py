@@ -151,9 +151,9 @@ class PlaybackModel(RuleBasedStateMachine):
     def receive(self, count: int, is_late: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
         """Packets arrive, of this turn or of the last one."""
         if is_late or not self.takes_packets:
-            stale = self.rig.playback.packets_stale
+            stale = self.rig.playback.packets["stale"]
             self.call(self.rig.receive, self.turn - is_late, [clip(0)[0][0]] * count)
-            assert self.rig.playback.packets_stale == stale + count
+            assert self.rig.playback.packets["stale"] == stale + count
             return
         if self.piece is None:
             self.piece = Piece(self.turn)
