@@ -9,7 +9,7 @@ from tests.sound.household import OVER_MS, WAKE_WORD, Household, pause, spoken
 
 REPLY = "Once upon a time, a small bear found a lantern in the forest."
 LONG_REPLY = f"{REPLY} He lit the way home for all his friends, and they shared a honey cake."
-REPLY_WITH_WORD = f"My friend is called {WAKE_WORD}. {WAKE_WORD}! {WAKE_WORD}, where are you?"
+REPLY_WITH_WORD = "Alexa: come here. Alexa: go there. Alexa: stay."
 BREATH_MS = 700
 
 
