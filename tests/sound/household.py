@@ -97,7 +97,7 @@ class Household:
 
     async def settle(self) -> None:
         """Undo what a scenario has changed, and wait until the toy can be spoken to."""
-        if "echo" in self.sound._modules:
+        if self.sound.has_echo:
             await self.sound.echo(on=False)
         await self.cloud.set_faults(NO_FAULTS)
         await self.cloud.post("stream-options", {"reply_text": None, "reply_rate_hz": None})
