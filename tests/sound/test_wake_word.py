@@ -33,7 +33,7 @@ def test_a_turn_is_held_by_sound_alone(household: Household) -> None:
         assert "speech.over_sending" in said.rows
         assert said.turn["transcript"] == "seven of clubs"
         found = said.aligned(heard)
-        assert found.whole_db >= 20, found
+        assert found.db >= 20, found
 
     household.run(scenario())
 
