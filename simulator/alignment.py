@@ -33,7 +33,7 @@ from hardware import pcm
 
 WINDOW_MS: Final = 300
 """Long enough that only one delay fits a voice."""
-SHIFT_MS_MAX: Final = 1_000
+SHIFT_MS_MAX: Final = 2_000
 """How far delays may lie from the middle one."""
 MATCH_MIN: Final = 0.6
 """How much a window must correlate with the recording for its delay to be considered."""
