@@ -97,12 +97,15 @@ class Household:
 
     async def settle(self) -> None:
         """Undo what a scenario has changed, and wait until the toy can be spoken to."""
-        if "echo" in self.sound._modules:
+        if self.sound.has_echo:
             await self.sound.echo(on=False)
         await self.cloud.set_faults(NO_FAULTS)
         await self.cloud.post("stream-options", {"reply_text": None, "reply_rate_hz": None})
-        if self.toy.state != "idle.awake":
-            await self.toy.until(lambda step: step.to == "idle.awake", len(self.toy.steps))
+        steps = self.toy.steps
+        pressed = max((n for n, step in enumerate(steps) if step.event == "press"), default=None)
+        if pressed is not None:  # another press must not be taken for its second
+            await self.toy.until(lambda step: step.event == "chain_elapsed", pressed)
+        await self.toy.until(lambda step: step.to == "idle.awake", len(steps) - 1)
 
     async def press_and_say(self, words: bytes, *, since: int | None = None) -> Exchange:
         """Press the button, say something, and hear the reply to its end."""

@@ -31,7 +31,7 @@ def test_human_speech_is_understood_and_its_reply_heard_as_it_was_sent(
             return said.aligned(heard)
 
     found = household.run(scenario())
-    assert found.whole_db >= 20, found
+    assert found.db >= 20, found
 
 
 @pytest.mark.parametrize("seed", [0])
