@@ -13,6 +13,7 @@ from devcloud.audio import SAMPLE_RATE_HZ, AudioFormat
 from devcloud.dialects.messages import ErrorCode, Piece, due_s
 from devcloud.packet_loss import PacketLoss
 from devcloud.replies import choose_reply
+from devcloud.tone import tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from devcloud.connection import Connection, Services
     from devcloud.recognition import Utterance
     from devcloud.speech import Speech
+    from devcloud.spoken import Spoken
     from devcloud.turns import Turn
 
 REPEATED_PIECES: Final = 10
@@ -61,7 +63,8 @@ class Answer:
         wanted = self._services.options.now.reply_text
         turn.reply = choose_reply(turn.transcript) if wanted is None else wanted
         await to.send(dialect.text_response(turn.reply, turn.turn))
-        speech = await self._services.speaker.speak(turn.reply)
+        tone_ms = self._services.options.now.reply_tone_ms
+        speech = tone(tone_ms) if tone_ms else await self._services.speaker.speak(turn.reply)
         await self._speak(speech, turn, ended_s)
 
     async def repeat(self, turn: int | None) -> None:
@@ -81,10 +84,12 @@ class Answer:
         now_s = asyncio.get_running_loop().time
         begun_s = now_s()
         last = Piece(b"", -1, dialect.reply_format, SAMPLE_RATE_HZ)
-        for piece, after_s in self._arriving(speech, turn):
+        spoken = self._services.spoken.begin(turn, speech, dialect.reply_format)
+        for piece, after_s in self._arriving(speech, spoken):
             to.cut_if_due("cut_reply_after_packets", turn.reply_packets_sent)
             await asyncio.sleep(begun_s + after_s - now_s())
             await to.send(dialect.audio(piece, turn.turn))
+            spoken.sent()
             await to.litter()
             self._last_pieces.append(piece)
             turn.reply_packets_sent += 1
@@ -98,14 +103,13 @@ class Answer:
             await to.send(dialect.audio(end, turn.turn))
         turn.completed = True
 
-    def _arriving(self, speech: Speech, turn: Turn) -> Iterator[tuple[Piece, float]]:
+    def _arriving(self, speech: Speech, spoken: Spoken) -> Iterator[tuple[Piece, float]]:
         """Give a reply's pieces as they are to arrive: when, in seconds after its beginning."""
         dialect, options = self._connection.dialect, self._services.options.now
-        spoken = self._services.spoken.begin(turn, speech, dialect.reply_format)
         way = PacketLoss(self._services.faults)
         for piece in reply_audio.pieces(speech, dialect.name, dialect.reply_format, options):
             spoken.add(piece)
-            turn.reply_packets = piece.sequence + 1
+            spoken.turn.reply_packets = piece.sequence + 1
             if piece.format is AudioFormat.OPUS:
                 yield from way.send(piece, due_s(piece.media_ms))
             else:
