@@ -19,7 +19,7 @@ from firmware.cloud.cloud import CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE
 from firmware.cloud.reports import UntoldReports
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
-from firmware.ports import PerformEffect, Performer, SpeechFormat
+from firmware.ports import LinkQuality, PerformEffect, Performer, SpeechFormat
 from firmware.records import Records
 from firmware.settings import Settings
 from firmware.store.journal import JournalFile
@@ -27,6 +27,7 @@ from firmware.store.lock import LockStore
 from firmware.store.outbox import URGENT_DATABASE
 from firmware.unbuilt import Unbuilt
 from firmware.voice.capture import Capture
+from firmware.voice.deaf import DeafEar
 from firmware.voice.playback import Playback
 from hardware.board import VIRTUAL_SOUND
 from hardware.card_microphone import CardMicrophone
@@ -124,6 +125,7 @@ class Toy:
             self.loop.post,
             self.backend.uplink if self.backend else _Nowhere(),
             self._make_microphone,
+            DeafEar(),
         )
         self._body = Body(self.board.lights, self.loop.post, self._probes)
         for performer in self._performers():
@@ -264,6 +266,7 @@ class _Nowhere:
     """The uplink of a device without identity, which no turn ever reaches."""
 
     speech_format: SpeechFormat = "opus"
+    quality = LinkQuality(loss_percent=None, backlog_ms=0)
 
     def send(self, packet: bytes, captured_ms: int) -> None:
         """Drop it."""

@@ -66,7 +66,7 @@ class _Hearing(Session):
         """Frames and their times, oldest first; PortAudio's thread adds, the loop takes."""
         self._on_frames = on_frames
         self._on_lapsed = on_lapsed
-        self._renewed_ms = clock.monotonic_ms()
+        self._opened_ms = self._renewed_ms = clock.monotonic_ms()
         self._is_announced = False
         self._form: Form = OURS
         self._resampler: Resampler | None = None
@@ -120,7 +120,8 @@ class _Hearing(Session):
         age_ms = samples * 1000 // self._form.rate_hz
         if age_ms < delay_ms <= DELAY_MS_MAX:
             age_ms = delay_ms
-        for frame in self._cut(data, now_ms - age_ms):
+        # PulseAudio hands out the first buffer of a monitor before its time.
+        for frame in self._cut(data, max(now_ms - age_ms, self._opened_ms)):
             if len(self.frames) == WAITING_FRAMES_MAX:
                 self.frames.popleft()
                 self._counters.frames_dropped += 1

@@ -188,6 +188,8 @@ class Line(Generic[SessionT]):
         """Want it no more: the session is over at once, its stream soon. Harmless when closed."""
         self.is_wanted = False
         self._drop()
+        if self.is_failed and self._retry is None:  # the attempt under way is nobody's any more
+            self._try_later()
 
     def end(self) -> None:
         """Close, and try nothing again."""
@@ -282,6 +284,9 @@ class Line(Generic[SessionT]):
             self.is_failed = True
             self._counters.failures += 1
             _log.warning("%s", error)
+        self._try_later()
+
+    def _try_later(self) -> None:
         self._retry_ms = min(max(RETRY_MS_MIN, 2 * self._retry_ms), RETRY_MS_MAX)
         self._stop_trying()
         self._retry = self._clock.call_later(self._retry_ms, self._try_again)
