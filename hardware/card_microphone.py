@@ -15,7 +15,7 @@ from hardware.pcm import (
     mixed_down,
 )
 from hardware.portaudio import CONTINUE, OURS
-from hardware.resampler import FOR_REPLIES, Resampler
+from hardware.resampler import FOR_LIVE, Resampler
 from hardware.sound_line import Counters, Line, Session
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class _Hearing(Session):
         self._pending = b""
         self._resampler = None
         if form.rate_hz != SAMPLE_RATE_HZ:
-            self._resampler = Resampler(form.rate_hz, SAMPLE_RATE_HZ, FOR_REPLIES)
+            self._resampler = Resampler(form.rate_hz, SAMPLE_RATE_HZ, FOR_LIVE)
 
     def renew(self, now_ms: int) -> None:
         """Note that the loop is alive."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hardware.pcm import FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE_HZ, from_bytes
 from hardware.portaudio import CONTINUE, OURS
-from hardware.resampler import FOR_REPLIES, Resampler
+from hardware.resampler import FOR_LIVE, Resampler
 from hardware.sound_line import Counters, Line, Session
 from hardware.ticker import Ticker
 
@@ -57,7 +57,7 @@ class _Playing(Session):
         self._pending = b""
         self._resampler = None
         if form.rate_hz != SAMPLE_RATE_HZ:
-            self._resampler = Resampler(SAMPLE_RATE_HZ, form.rate_hz, FOR_REPLIES)
+            self._resampler = Resampler(SAMPLE_RATE_HZ, form.rate_hz, FOR_LIVE)
 
     def callback(
         self,

@@ -93,7 +93,9 @@ def test_the_walk_is_the_same_every_time() -> None:
 def test_a_budget_is_for_what_it_says_it_is_for() -> None:
     """The median, or what one measurement in twenty or in a hundred exceeds."""
     measured = [10.0] * 90 + [30.0] * 8 + [70.0] * 2
-    for judged, budget, met in (("median", 10, True), ("p95", 30, True), ("p99", 69, False)):
+    cases: list[tuple[section.Judged, int, bool]]
+    cases = [("median", 10, True), ("p95", 30, True), ("p99", 69, False)]
+    for judged, budget, met in cases:
         figure = spread("voice", "x", "ms", measured, budget=budget, judged=judged)
         assert (figure.median, figure.p95, figure.p99) == (10, 30, 70)
         assert figure.met is met
