@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -89,13 +90,13 @@ class Answer:
             to.cut_if_due("cut_reply_after_packets", turn.reply_packets_sent)
             await asyncio.sleep(begun_s + after_s - now_s())
             await to.send(dialect.audio(piece, turn.turn))
-            spoken.sent()
             await to.litter()
             self._last_pieces.append(piece)
             turn.reply_packets_sent += 1
             self._services.counters.late_packets += turn.cancelled
             if turn.first_packet_ms is None:
                 turn.first_packet_ms = round((now_s() - ended_s) * 1000, 1)
+                turn.first_packet_at_ms = round(time.monotonic() * 1000, 3)
             last = max(last, piece, key=lambda one: one.sequence)
         to.cut_if_due("cut_reply_after_packets", turn.reply_packets_sent)
         if not last.is_final:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import sys
-import time
 from array import array
 from collections import deque
 from dataclasses import dataclass, field
@@ -29,18 +28,12 @@ class Spoken:
     speech: Speech
     format: AudioFormat
     packets: list[bytes] = field(default_factory=list)
-    sent_ms: float | None = None
 
     def add(self, piece: Piece) -> None:
         """Note a piece that was made."""
         self.format = piece.format
         if piece.format is AudioFormat.OPUS:
             self.packets.append(piece.data)
-
-    def sent(self) -> None:
-        """Note that a packet has just been sent."""
-        if self.sent_ms is None:
-            self.sent_ms = round(time.monotonic() * 1000, 3)
 
     def to_json(self) -> dict[str, object]:
         """Write it as the control API shows it. Takes about 1 ms for 20 ms of speech."""
@@ -52,7 +45,6 @@ class Spoken:
             "turn": self.turn.turn,
             "text": self.turn.reply,
             "format": self.format.value,
-            "sent_ms": self.sent_ms,
             "pcm": base64.b64encode(pcm.tobytes()).decode("ascii"),
             "decoded": self._decoded(),
         }

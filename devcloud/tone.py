@@ -1,8 +1,8 @@
 """A tone in place of speech: where it is torn, and when it begins and ends, shows in any recording.
 
-It is none of the notes that a toy plays by itself, and no whole number of its waves fits into
-20 ms, 10 ms, 5 ms or 1 ms: where a piece of such a length is missing, the next begins elsewhere
-in the wave.
+It is none of the notes that a toy plays by itself, and no whole number of its waves fits into 1 ms,
+5 ms, 10 ms, or up to six frames of 20: where a piece of such a length is missing, the next begins
+elsewhere in the wave.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from devcloud.audio import SAMPLE_RATE_HZ
 from devcloud.speech import Speech
 
-TONE_HZ: Final = 2_525
+TONE_HZ: Final = 2_531
 TONE_AMPLITUDE: Final = 8_000
 TONE_MS_MAX: Final = 60_000
 

@@ -340,6 +340,7 @@ def test_on_command_a_reply_is_a_tone_and_it_is_told_when_it_began_to_be_sent(
         spoken = (await asyncio.to_thread(cloud.get, "stream-replies"))[-1]
         assert len(packets[:-1]) == 20
         assert base64.b64decode(spoken["pcm"]) == tone(400).samples.tobytes()
-        assert began_ms - 1 <= spoken["sent_ms"] <= ended_ms - 100
+        turn = (await asyncio.to_thread(cloud.get, "turns"))[-1]
+        assert began_ms - 1 <= turn["first_packet_at_ms"] <= ended_ms - 100
 
     run(scenario())
