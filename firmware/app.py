@@ -27,8 +27,8 @@ from firmware.store.lock import LockStore
 from firmware.store.outbox import URGENT_DATABASE
 from firmware.unbuilt import Unbuilt
 from firmware.voice.capture import Capture
-from firmware.voice.deaf import DeafEar
 from firmware.voice.playback import Playback
+from firmware.voice.wake.listener import WakeListener
 from hardware.board import VIRTUAL_SOUND
 from hardware.card_microphone import CardMicrophone
 from hardware.card_speaker import CardSpeaker
@@ -62,6 +62,7 @@ class Toy:
     Attributes:
         loop: Drives the machine; its observers are told of every step.
         board: The button and the lights.
+        listener: Hears the wake word while the microphone samples.
 
     Args:
         settings: The configuration.
@@ -106,7 +107,14 @@ class Toy:
         self._records = Records(
             self._lock, self.loop.post_from_thread, has_identity=vault is not None
         )
-        self.playback = Playback(settings.voice, self._clock, self.loop.post, self._make_speaker)
+        self.listener = WakeListener(self._clock, self.loop.post, self._duck)
+        self.playback = Playback(
+            settings.voice,
+            self._clock,
+            self.loop.post,
+            self._make_speaker,
+            on_heard=self.listener.reference,
+        )
         self.backend: Backend | None = None
         if vault is not None:
             self.backend = Backend(
@@ -116,6 +124,7 @@ class Toy:
                 clock=self._clock,
                 loop=self.loop,
                 playback=self.playback,
+                listener=self.listener,
                 erase_journal=self.journal.erase,
                 keeps_time=self.board.profile.keeps_time,
             )
@@ -125,8 +134,10 @@ class Toy:
             self.loop.post,
             self.backend.uplink if self.backend else _Nowhere(),
             self._make_microphone,
-            DeafEar(),
+            self.listener,
         )
+        if self.backend is not None:
+            self.backend.watch({**self.capture.gauges, **self.listener.gauges})
         self._body = Body(self.board.lights, self.loop.post, self._probes)
         for performer in self._performers():
             self.loop.add(performer)
@@ -155,6 +166,9 @@ class Toy:
         if not isinstance(self._speaker, VirtualSpeaker):
             raise MisuseError("the speaker is a real one: listen to it yourself")
         return self._speaker
+
+    def _duck(self) -> None:
+        self.playback.duck()
 
     def _make_microphone(self, on_frame: OnFrame) -> Microphone:
         name = self._settings.sound.microphone or self.board.profile.sound_card
@@ -257,6 +271,7 @@ class Toy:
             if self.backend is not None:
                 await self.backend.close()
         finally:
+            await self.listener.close()
             self._records.close()
             self.board.close()
             self.journal.close()

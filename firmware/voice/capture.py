@@ -132,6 +132,16 @@ class Capture:
         return self._frames_dropped + (0 if utterance is None else utterance.frames_dropped)
 
     @property
+    def gauges(self) -> Mapping[str, Callable[[], float | None]]:
+        """Its figures for the metrics, by the names they have at the cloud."""
+        return {
+            "microphoneRmsDbfs": lambda: self.level.rms_dbfs if self.level else None,
+            "microphonePeakDbfs": lambda: self.level.peak_dbfs if self.level else None,
+            "speechBitrateBps": lambda: self._control.tuning.bitrate_bps,
+            "speechFramesDropped": lambda: self.frames_dropped,
+        }
+
+    @property
     def level(self) -> Level | None:
         """How loud it is before the microphone at this moment; None while that is closed."""
         return None if self._latest is None else Level.of(self._latest)

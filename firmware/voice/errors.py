@@ -4,6 +4,7 @@ VoiceError
 ├── MisuseError         we were misused: a bug in the caller, whatever the world does
 └── FaultError          the world failed, or somebody handed us something unusable
     ├── SettingError           a setting cannot be; `key` names it
+    ├── WakeWordModelError     the file of a wake word cannot be had; `reason` says why
     └── WakeWordRefusedError   a wake word cannot be used; `reason` says why
 """
 
@@ -32,6 +33,26 @@ WakeWordRefusal = Literal[
 - `timed_out`: trying it took longer than it may.
 - `outdated`: what was kept of an earlier trial is not what this firmware keeps: try the word anew.
 - `unavailable`: the machine lacks what it takes to hear it, or to try it.
+"""
+
+WakeWordModelFault = Literal[
+    "unsafe_address",
+    "unreachable",
+    "not_there",
+    "elsewhere",
+    "too_large",
+    "wrong_digest",
+    "unstorable",
+]
+"""Why the file of a model cannot be had.
+
+- `unsafe_address`: it would be fetched in the clear, from another machine.
+- `unreachable`: the server was not reached, is not who it says, fell silent, hung up or broke down.
+- `not_there`: the server refuses to give it.
+- `elsewhere`: the server says to ask another one, which is not done.
+- `too_large`: it is larger than a model may be.
+- `wrong_digest`: what came is not what was announced.
+- `unstorable`: the card does not take it.
 """
 
 
@@ -71,3 +92,18 @@ class WakeWordRefusedError(FaultError):
         """Compose the line from the reason alone: the word is the family's own business."""
         super().__init__(f"the wake word is refused: {reason}")
         self.reason: WakeWordRefusal = reason
+
+
+class WakeWordModelError(FaultError):
+    """The file of a wake word's model cannot be had.
+
+    Attributes:
+        reason: Why.
+        is_passing: Whether it may be had another time.
+    """
+
+    def __init__(self, reason: WakeWordModelFault) -> None:
+        """Compose the line from the reason alone: an address may hold anything."""
+        super().__init__(f"the model of a wake word cannot be had: {reason}")
+        self.reason: WakeWordModelFault = reason
+        self.is_passing = reason in {"unreachable", "unstorable"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firmware.voice.cues import CUES, cue_frames
+from firmware.voice.ducking import Ducking
 from firmware.voice.errors import MisuseError
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.output import OutputQueue
@@ -16,7 +18,7 @@ from firmware.voice.volume import Volume
 from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from firmware.ports import PerformEffect, Post
     from firmware.voice.packet import Packet
@@ -39,6 +41,8 @@ CUES_MS_MAX = 2_000
 
 LINGER_MS = 200
 """Silence after which the speaker closes: longer than what a sound card holds of the last sound."""
+
+OnHeard = Callable[[bytes, int], None]
 
 _MODES: Final = ("closed", "cues", "reply", "answers", "fixed")
 _REPLY_MODES: Final = ("reply", "answers")
@@ -74,6 +78,8 @@ class Playback:
         clock: Whose time it is.
         post: Where events go.
         make_speaker: Makes the speaker, given where it shall pull from.
+        on_heard: Told, in the speaker's thread, of each frame as it is pulled: how it sounds, and
+            the monotonic ms at which it begins to be heard. It returns at once and never raises.
 
     Raises:
         CodecLibraryError: Opus is not installed.
@@ -85,6 +91,7 @@ class Playback:
         clock: Clock,
         post: Post,
         make_speaker: Callable[[Source], Speaker],
+        on_heard: OnHeard | None = None,
     ) -> None:
         self.packets_stale = 0
         """Packets of a turn that is over, or of a reply that has ended."""
@@ -108,9 +115,12 @@ class Playback:
         self._packets_concealed = 0
         self._is_silent = True
         self._silent_ms = 0
+        self._on_heard = on_heard
+        self._ducking = Ducking(clock, duck_db=settings.duck_db, duck_ms=settings.duck_ms)
         self._output = OutputQueue(
             on_frame=partial(clock.call_soon_threadsafe, self._go_on),
             on_silence=partial(clock.call_soon_threadsafe, self._note_silence),
+            shape=self._shape,
         )
         self._speaker = make_speaker(self._output.pull)
         self._warm_up()
@@ -180,6 +190,10 @@ class Playback:
         """Allow that much from the next frame on, 0-100, and never more than the settings do."""
         self._volume_percent_max = min(percent_max, self._settings.volume_percent_max)
         self.set_volume(self._volume_percent)
+
+    def duck(self) -> None:
+        """Play quieter for a while: somebody may be talking."""
+        self._ducking.duck()
 
     def close(self) -> None:
         """Fall silent, forget everything, free the decoder. Nothing may follow."""
@@ -289,6 +303,13 @@ class Playback:
             self._silent_ms += FRAME_MS
             if self._silent_ms >= LINGER_MS:
                 self._speaker.close()
+
+    def _shape(self, frame: bytes) -> bytes:
+        """Return a frame as it sounds; in the speaker's thread."""
+        frame = self._ducking.applied(frame)
+        if self._on_heard is not None:
+            self._on_heard(frame, self._clock.monotonic_ms() + self._speaker.latency_ms)
+        return frame
 
     def _hush(self) -> None:
         """Drop what waits to be played, what is ready, and what the sound card holds."""

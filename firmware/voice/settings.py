@@ -29,6 +29,8 @@ _RANGES: Final = {
     "jitter_ms_max": (1_000, 600_000),
     "last_reply_ms_max": (0, 600_000),
     "reply_bytes_max": (10_000, 16_000_000),
+    "duck_db": (0, 40),
+    "duck_ms": (100, 10_000),
     "volume_percent": (0, 100),
     "volume_percent_max": (0, 100),
 }
@@ -92,6 +94,10 @@ class VoiceSettings:
     reply_bytes_max: int = setting(
         6_000_000, "memory for either of these, however long they are", unit="bytes"
     )
+    duck_db: int = setting(
+        12, "how much quieter the toy is while somebody seems to talk over it", unit="dB"
+    )
+    duck_ms: int = setting(1_000, "how long it stays so after that", unit="ms")
     volume_percent: int = setting(60, "loudness: half the figure sounds half as loud", unit="%")
     volume_percent_max: int = setting(80, "never louder than this, whoever asks", unit="%")
 

@@ -8,7 +8,7 @@ from typing import Protocol
 class Engine(Protocol):
     """Hears one wake word in one sound, a frame at a time and in order.
 
-    It belongs to one thread: that which makes it also uses and closes it.
+    It belongs to one thread at a time.
     """
 
     def hear(self, frame: bytes) -> bool:

@@ -564,3 +564,18 @@ async def test_nobody_looks_at_the_network_for_speech_that_is_not_encoded(rig: C
     rig.wire.quality = LinkQuality(loss_percent=None, backlog_ms=400)
     assert set(await sent_bytes_per_s(rig)) == {32_000}
     assert rig.capture._control.tuning.bitrate_bps == 24_000
+
+
+@virtual
+async def test_its_figures_are_told_to_the_metrics(rig: CaptureRig) -> None:
+    """A closed microphone has no level, and a level is no sound."""
+    gauges = rig.capture.gauges
+    assert {name: gauge() for name, gauge in gauges.items()} == {
+        "microphoneRmsDbfs": None,
+        "microphonePeakDbfs": None,
+        "speechBitrateBps": 24_000,
+        "speechFramesDropped": 0,
+    }
+    rig.perform("microphone", mode="sampling", turn=0)
+    await pass_ms(20)
+    assert gauges["microphoneRmsDbfs"]() == gauges["microphonePeakDbfs"]() == -96
