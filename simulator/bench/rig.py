@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from simulator.toy_process import Told, ToyProcess
 PROOF: Final = "the-secret-of-the-bench"
 WAKE_WORD: Final = "alexa"
 REPLY_TONE_MS: Final = 6_000
+"""Longer than is waited for before it is interrupted."""
 
 
 class Rig:
@@ -75,6 +77,20 @@ class Rig:
         Raises ToyLostError.
         """
         return self.toy.steps[await self.toy.until(lambda step: step.to == state, since)]
+
+    async def speak(self, said: bytes) -> float:
+        """Hold the button, say something, let go; return when it was pressed, once a reply begins.
+
+        Raises ToyLostError when none does.
+        """
+        begin = len(self.toy.steps)
+        pressed_ms = time.monotonic() * 1000
+        self.toy.type("press")
+        await self.at("streaming.sending", begin)
+        await self.sound.say(said)
+        self.toy.type("release")
+        await self.at("speaking", begin)
+        return pressed_ms
 
     def _environment(self, folder: Path) -> Mapping[str, str]:
         secret = folder / "secret"
