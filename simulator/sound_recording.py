@@ -29,8 +29,10 @@ class SoundRecording:
     """Samples as they arrive: 16 kHz, one channel, 16 bits, the first of them sample 0.
 
     The devices keep the system's time and never pause, so one moment dates all samples: the one at
-    which the piece arrived that was held up least. Times are of `time.monotonic`, in milliseconds,
-    and comparable between processes.
+    which the piece arrived that was held up least. A piece arrives when its first sample is heard:
+    the server makes the next `simulator.sound_server.RECORD_LATENCY_MS`, or less, in advance, and
+    hands them over at once (measured). Times are of `time.monotonic`, in milliseconds, and
+    comparable between processes.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -124,9 +126,9 @@ class SoundRecording:
     async def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         while piece := await self._process.stdout.read(READ_BYTES_MAX):
-            self._heard += piece
             began_ms = time.monotonic() * 1000 - len(self._heard) / pcm.BYTES_PER_MS
             self._began_ms = min(self._began_ms, began_ms)
+            self._heard += piece
             self._measure()
             self._arrived.set()
         self._has_ended = True
