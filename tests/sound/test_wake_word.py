@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firmware.voice.wake import micro
+from firmware.voice.wake.micro import StockRecipe
 from tests.devcloud import clips
 from tests.hardware.voices import frames
 from tests.sound.household import OVER_MS, WAKE_WORD, Household, pause, spoken
@@ -20,7 +20,7 @@ def calling(words: bytes) -> bytes:
 
 def times_called(sound: bytes) -> int:
     """Return how often the name is heard in a sound."""
-    engine = micro.make("alexa", micro.CUTOFFS["alexa"])
+    engine = StockRecipe("alexa").make()
     try:
         return sum(map(engine.hear, frames(sound)))
     finally:
