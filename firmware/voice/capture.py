@@ -263,6 +263,8 @@ class Capture:
         for _ in range(min(len(utterance), ENCODED_FRAMES_MAX)):
             pcm, captured_ms = utterance.pop()
             is_opus = utterance.format == "opus"
+            # Packets of silence (of one byte) go too: without them a tenth of an utterance's bytes
+            # would be saved, and nobody could tell a pause from a loss.
             self._uplink.send(self._encoder.encode(pcm) if is_opus else pcm, captured_ms)
         if len(utterance):
             self._burst = self._clock.call_later(0, partial(self._send, utterance))

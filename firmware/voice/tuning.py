@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 LOSSY_FROM_PERCENT: Final = 2.0
 LOSSY_UNTIL_PERCENT: Final = 1.0
-"""Loss from which copies are sent along, and below which they are not any more."""
+"""Loss from which copies are worth their room, and below which they are not any more."""
 
 BACKLOG_MS_CALM: Final = 60
 """Speech that waits on a network that could take more."""
@@ -27,8 +27,9 @@ ROOMY_BPS: Final = 26_000
 voice. Below, libopus would narrow the band to make room (measured: at 24 kbit/s and 10 % the
 decoded speech is further from what was said than with 5 %, however much is lost)."""
 
-EXPECTED_PERCENT_MAX_BELOW: Final = 5
-"""Expected loss up to which it leaves the band alone, with such copies as fit."""
+EXPECTED_PERCENT_FREE: Final = 5
+"""Expected loss up to which it leaves the band alone, with such copies as fit. At the usual rate
+that costs nothing that could be measured, so it stays where nothing is lost."""
 
 
 class Tuning(NamedTuple):
@@ -89,7 +90,7 @@ class BitrateControl:
         usual = self._settings.opus_expected_loss_percent
         if self._is_lossy is None or (self._is_lossy and self._bitrate_bps >= ROOMY_BPS):
             return usual
-        return min(usual, EXPECTED_PERCENT_MAX_BELOW) if self._is_lossy else 0
+        return min(usual, EXPECTED_PERCENT_FREE)
 
     def _note_loss(self, loss_percent: float | None) -> None:
         if loss_percent is not None:

@@ -243,6 +243,7 @@ async def test_stalled_gateway_does_not_stall_the_toy() -> None:
             scene.stream.send(bytes(1_275), captured_ms=count)
             count += 1
             await asyncio.sleep(0)
+        assert scene.stream.quality.backlog_ms == 200
         scene.stream.finish()
         session.listen_again()
         await session.utterances()
