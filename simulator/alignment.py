@@ -11,7 +11,7 @@ number that is no match at all, although an ear has heard a pause. So there are 
 - ``db``: each frame of 20 ms of what was sent has a delay of its own. It may differ from that of
   the frame before, at a price: a move costs as much error as a frame of mean power that is missing.
   Delays are those at which some window of `WINDOW_MS` matches, at most `SHIFT_MS_MAX` away from the
-  one of the whole. The sequence of the least error and price is found exactly (Viterbi, 1967).
+  middle one. The sequence of the least error and price is found exactly (Viterbi, 1967).
 
 ``segmental_db`` is the mean of the figures of segments of `SEGMENT_MS`, each between
 `SEGMENT_DB_MIN` and `SEGMENT_DB_MAX`, at the delays of ``db``; segments quieter than `QUIET_DB`
@@ -33,8 +33,8 @@ from hardware import pcm
 
 WINDOW_MS: Final = 300
 """Long enough that only one delay fits a voice."""
-SHIFT_MS_MAX: Final = 1_000
-"""How far delays may lie from the one of the whole."""
+SHIFT_MS_MAX: Final = 2_000
+"""How far delays may lie from the middle one."""
 MATCH_MIN: Final = 0.6
 """How much a window must correlate with the recording for its delay to be considered."""
 SEGMENT_MS: Final = 200
@@ -91,7 +91,7 @@ def align(sent: bytes, recorded: bytes) -> Alignment:
     if not (one.any() and other.any()):
         raise ValueError("there is nothing to compare: it is silent")
     whole = _best_lag(one, other)
-    matches = _matches(one, other, whole)
+    matches = _matches(one, other)
     lags = sorted({whole, *(match.lag for match in matches)})
     laid = np.stack([_laid(other, lag, len(one)) for lag in lags])
     frames = len(one) // pcm.FRAME_SAMPLES
@@ -147,25 +147,26 @@ def _best_lag(sent: Samples, recorded: Samples) -> int:
     return int(np.argmax(_correlation(sent, recorded))) - len(sent) + 1
 
 
-def _matches(sent: Samples, recorded: Samples, whole: int) -> list[_Match]:
-    """Find the windows of what was sent in the recording."""
-    size = WINDOW_MS * pcm.SAMPLES_PER_MS
-    reach = SHIFT_MS_MAX * pcm.SAMPLES_PER_MS
+def _matches(sent: Samples, recorded: Samples) -> list[_Match]:
+    """Find the windows of what was sent in the recording; none that is far from the others."""
+    size = min(WINDOW_MS * pcm.SAMPLES_PER_MS, len(sent))
+    around = np.concatenate((np.zeros(size), recorded, np.zeros(size)))
+    power = np.concatenate(([0.0], np.cumsum(around**2)))
+    powers = np.maximum(power[size:] - power[:-size], size)
     found = []
-    for begin in range(0, max(len(sent) - size, 0) + 1, size // 3):
+    for begin in range(0, len(sent) - size + 1, size // 2):
         window = sent[begin : begin + size]
-        near = _laid(recorded, whole + begin - reach, len(window) + 2 * reach)
-        products = _correlation(window, near)[len(window) - 1 : len(window) + 2 * reach]
-        power = np.concatenate(([0.0], np.cumsum(near**2)))
-        loudness = np.sqrt((window @ window) * (power[len(window) :] - power[: -len(window)]))
-        likeness = np.divide(
-            products, loudness, out=np.zeros_like(products), where=loudness > len(window)
-        )
+        if window @ window < size:
+            continue
+        products = _correlation(window, around)[size - 1 : 1 - size or None]
+        likeness = products / np.sqrt((window @ window) * powers)
         best = int(np.argmax(likeness))
         if likeness[best] >= MATCH_MIN:
             gain = float(products[best] / (window @ window))
-            found.append(_Match(whole + best - reach, gain))
-    return found
+            found.append(_Match(best - size - begin, gain))
+    middle = statistics.median_low(match.lag for match in found) if found else 0
+    reach = SHIFT_MS_MAX * pcm.SAMPLES_PER_MS
+    return [match for match in found if abs(match.lag - middle) <= reach]
 
 
 def _path(sent: Samples, laid: npt.NDArray[np.float64], gain: float) -> npt.NDArray[np.intp]:

@@ -12,6 +12,7 @@ from firmware.voice.cues import Cues, packaged
 from firmware.voice.ducking import Ducking
 from firmware.voice.errors import MisuseError
 from firmware.voice.jitter import JitterBuffer
+from firmware.voice.loudness import Leveller
 from firmware.voice.output import OutputQueue
 from firmware.voice.packet import Pcm, cut
 from firmware.voice.reply import Recorded, Recording, Replay, Reply
@@ -120,6 +121,7 @@ class Playback:
         self._volume_percent = settings.volume_percent
         self._volume_percent_max = settings.volume_percent_max
         self._volume = Volume(settings.volume_percent, settings.volume_percent_max)
+        self._leveller = Leveller(dbfs_max=settings.loudness_dbfs_max)
         self._mode = "closed"
         self._turn = 0
         self._takes_packets = False
@@ -335,7 +337,7 @@ class Playback:
             frame = self._next_frame(now_ms)
             if frame is None:
                 break
-            self._output.put(self._volume.applied(frame))
+            self._output.put(self._volume.applied(self._leveller.applied(frame)))
             self._is_silent = False
             self._silent_ms = 0
             made += 1

