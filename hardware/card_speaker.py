@@ -5,7 +5,15 @@ from __future__ import annotations
 import array
 from typing import TYPE_CHECKING, Final
 
-from hardware.pcm import FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE_HZ, from_bytes
+from hardware.errors import MisuseError
+from hardware.pcm import (
+    FRAME_BYTES,
+    FRAME_MS,
+    FRAME_SAMPLES,
+    SAMPLE_BYTES,
+    SAMPLE_RATE_HZ,
+    from_bytes,
+)
 from hardware.portaudio import CONTINUE, OURS
 from hardware.resampler import FOR_REPLIES, Resampler
 from hardware.sound_line import Counters, Line, Session
@@ -84,7 +92,10 @@ class _Playing(Session):
         sound = self._pending
         while len(sound) < wanted_bytes:
             self.latency_ms = held_ms + self._ms(len(sound))
-            sound += self._converted(self._source(FRAME_SAMPLES))
+            frame = self._source(FRAME_SAMPLES)
+            if len(frame) != FRAME_BYTES:
+                raise MisuseError(f"the speaker's source gave {len(frame)} bytes for a frame")
+            sound += self._converted(frame)
         self._pending = sound[wanted_bytes:]
         # It may have been closed meanwhile: then nothing of this is to be heard.
         return sound if self.is_live else b""
