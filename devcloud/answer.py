@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from devcloud import reply_audio
 from devcloud.audio import SAMPLE_RATE_HZ, AudioFormat
 from devcloud.dialects.messages import ErrorCode, Piece, due_s
+from devcloud.packet_loss import PacketLoss
 from devcloud.replies import choose_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from devcloud.connection import Connection, Services
     from devcloud.recognition import Utterance
@@ -57,7 +58,8 @@ class Answer:
             text = "this is nothing to talk about with a toy"
             await to.send(dialect.error(ErrorCode.SAFETY_VIOLATION, text, turn.turn))
             return
-        turn.reply = choose_reply(turn.transcript)
+        wanted = self._services.options.now.reply_text
+        turn.reply = choose_reply(turn.transcript) if wanted is None else wanted
         await to.send(dialect.text_response(turn.reply, turn.turn))
         speech = await self._services.speaker.speak(turn.reply)
         await self._speak(speech, turn, ended_s)
@@ -78,24 +80,37 @@ class Answer:
         to, dialect = self._connection, self._connection.dialect
         now_s = asyncio.get_running_loop().time
         begun_s = now_s()
-        options = self._services.options.now
-        piece = Piece(b"", 0, dialect.reply_format, SAMPLE_RATE_HZ)
-        for piece in reply_audio.pieces(speech, dialect.name, dialect.reply_format, options):
-            to.cut_if_due("cut_reply_after_packets", piece.sequence)
-            await asyncio.sleep(begun_s + due_s(piece.media_ms) - now_s())
+        last = Piece(b"", -1, dialect.reply_format, SAMPLE_RATE_HZ)
+        for piece, after_s in self._arriving(speech, turn):
+            to.cut_if_due("cut_reply_after_packets", turn.reply_packets_sent)
+            await asyncio.sleep(begun_s + after_s - now_s())
             await to.send(dialect.audio(piece, turn.turn))
             await to.litter()
             self._last_pieces.append(piece)
-            turn.reply_packets_sent = piece.sequence + 1
+            turn.reply_packets_sent += 1
             self._services.counters.late_packets += turn.cancelled
-            if piece.sequence == 0:
+            if turn.first_packet_ms is None:
                 turn.first_packet_ms = round((now_s() - ended_s) * 1000, 1)
-        sent = turn.reply_packets_sent
-        to.cut_if_due("cut_reply_after_packets", sent)
-        if not piece.is_final:
-            end = replace(piece, data=b"", sequence=sent, is_final=True)
+            last = max(last, piece, key=lambda one: one.sequence)
+        to.cut_if_due("cut_reply_after_packets", turn.reply_packets_sent)
+        if not last.is_final:
+            end = replace(last, data=b"", sequence=turn.reply_packets, is_final=True)
             await to.send(dialect.audio(end, turn.turn))
         turn.completed = True
+
+    def _arriving(self, speech: Speech, turn: Turn) -> Iterator[tuple[Piece, float]]:
+        """Give a reply's pieces as they are to arrive: when, in seconds after its beginning."""
+        dialect, options = self._connection.dialect, self._services.options.now
+        spoken = self._services.spoken.begin(turn, speech, dialect.reply_format)
+        way = PacketLoss(self._services.faults)
+        for piece in reply_audio.pieces(speech, dialect.name, dialect.reply_format, options):
+            spoken.add(piece)
+            turn.reply_packets = piece.sequence + 1
+            if piece.format is AudioFormat.OPUS:
+                yield from way.send(piece, due_s(piece.media_ms))
+            else:
+                yield piece, due_s(piece.media_ms)
+        yield from way.rest()
 
     def _is_blocked(self, transcript: str) -> bool:
         blocked = self._services.deployment.configuration(self._connection.toy_id)["blockedTopics"]

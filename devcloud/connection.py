@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from devcloud.recognition import Recogniser, Utterance
     from devcloud.sockets import Sockets
     from devcloud.speech import Speaker
+    from devcloud.spoken import SpokenLog
     from devcloud.stream_options import StreamOptionsBoard
     from devcloud.tokens import Identity, Tokens
     from devcloud.turns import Turn, TurnLog
@@ -72,6 +73,7 @@ class Services:
     sockets: Sockets
     options: StreamOptionsBoard
     late_audio: LateAudio
+    spoken: SpokenLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CHUNKS_MAX: Final = 10_000
 DELAY_MS_MAX: Final = 600_000
+JITTER_MS_MAX: Final = 10_000
+SEED_MAX: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,12 @@ class Faults:
     - ``cut_reply_after_packets``: it is aborted when that many packets of a reply were sent.
     - ``no_reply``: an utterance is heard to its end, and nothing is ever sent for it.
     - ``reply_delay_ms``: everything of a reply comes that much later.
+    - ``reply_loss_percent``: so many of a reply's Opus packets never come.
+    - ``reply_reorder_percent``: so many come behind the one that follows.
+    - ``reply_jitter_ms``: each comes up to so much later than it is due, and none before the one
+      ahead of it.
+    - ``reply_fault_seed``: what those three are drawn by. The same packets are struck in every
+      reply, until another number is given. It strikes nothing itself.
     - ``refuse_auth``: ``auth:authenticateDevice`` answers BAD_SECRET to everybody, and the stream
       refuses every token with 401.
 
@@ -67,6 +75,10 @@ class Faults:
     cut_reply_after_packets: int | None = None
     no_reply: bool = False
     reply_delay_ms: int = 0
+    reply_loss_percent: int = 0
+    reply_reorder_percent: int = 0
+    reply_jitter_ms: int = 0
+    reply_fault_seed: int = 0
     refuse_auth: bool = False
 
     http_status: CallFault | None = None
@@ -178,6 +190,7 @@ def _is_lifetime(value: JsonValue) -> bool:
 
 
 _SWITCH: Final = _Rule(_is_switch, "true or false")
+_PERCENT: Final = _Rule(lambda value: _is_whole(value, 0, 100), "0 to 100 percent")
 
 _RULES: Final[Mapping[str, _Rule]] = {
     "cut_stream_after_chunks": _Rule(
@@ -191,6 +204,14 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "no_reply": _SWITCH,
     "reply_delay_ms": _Rule(
         lambda value: _is_whole(value, 0, DELAY_MS_MAX), f"0 to {DELAY_MS_MAX} milliseconds"
+    ),
+    "reply_loss_percent": _PERCENT,
+    "reply_reorder_percent": _PERCENT,
+    "reply_jitter_ms": _Rule(
+        lambda value: _is_whole(value, 0, JITTER_MS_MAX), f"0 to {JITTER_MS_MAX} milliseconds"
+    ),
+    "reply_fault_seed": _Rule(
+        lambda value: _is_whole(value, 0, SEED_MAX), f"a whole number from 0 to {SEED_MAX}"
     ),
     "refuse_auth": _SWITCH,
     "token_lifetime_s": _Rule(

@@ -31,6 +31,7 @@ from devcloud.relay import Relay
 from devcloud.settings import HOST, Settings
 from devcloud.sockets import Sockets
 from devcloud.speech import Speaker
+from devcloud.spoken import SpokenLog
 from devcloud.stream_control import StreamControl
 from devcloud.stream_options import StreamOptions, StreamOptionsBoard
 from devcloud.sync_socket import SyncSockets
@@ -80,6 +81,7 @@ class DevelopmentCloud:
         )
         self.stream_options = StreamOptionsBoard(StreamOptions(binary=seed.binary))
         self.late_audio = LateAudio()
+        self.spoken = SpokenLog()
         self.recogniser = Recogniser()
         self.ca_file: Path | None = None
         self._leaf: Leaf | None = None
@@ -187,9 +189,12 @@ class DevelopmentCloud:
             sockets,
             self.stream_options,
             self.late_audio,
+            self.spoken,
         )
         self.gateway = Gateway(services)
-        stream_control = StreamControl(self.gateway, self.stream_options, self.late_audio)
+        stream_control = StreamControl(
+            self.gateway, self.stream_options, self.late_audio, self.spoken
+        )
         control = ControlApi(self.deployment, self.faults, self.turns, self.calls, self.counters)
         data_control = DataControl(self.deployment, tokens)
         application = web.Application(

@@ -3,6 +3,10 @@
 ============================  ======================================================================
 ``GET  /_dev/stream-options`` how the gateway behaves (``devcloud.stream_options``)
 ``POST /_dev/stream-options`` changes what is named, and answers as GET does
+``GET  /_dev/stream-replies`` what was said in the last replies, oldest first: ``connection, turn,
+                              text, format``, and as 16 kHz mono PCM16 in base64 ``pcm``, as it was
+                              spoken, and ``decoded``, as its Opus packets say it when none is lost;
+                              null where it was not sent as Opus
 ``POST /_dev/stream``         sends something on the open connections, of ``deviceId`` or of all,
                               and answers ``{"connections": n}``. One of:
 
@@ -22,6 +26,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from devcloud.gateway import Gateway
     from devcloud.json_text import JsonObject
     from devcloud.late_audio import LateAudio
+    from devcloud.spoken import SpokenLog
     from devcloud.stream_options import StreamOptionsBoard
 
 KINDS = ("message", "text", "hex", "error", "lateAudio", "expel")
@@ -45,17 +51,23 @@ class StreamControl:
     """The routes under ``/_dev`` that begin with ``stream``."""
 
     def __init__(
-        self, gateway: Gateway, options: StreamOptionsBoard, late_audio: LateAudio
+        self,
+        gateway: Gateway,
+        options: StreamOptionsBoard,
+        late_audio: LateAudio,
+        spoken: SpokenLog,
     ) -> None:
         self._gateway = gateway
         self._options = options
         self._late_audio = late_audio
+        self._spoken = spoken
 
     def routes(self) -> list[web.RouteDef]:
         """List the routes to register."""
         return [
             web.get(f"{PREFIX}/stream-options", self._get_options),
             web.post(f"{PREFIX}/stream-options", self._post_options),
+            web.get(f"{PREFIX}/stream-replies", self._get_replies),
             web.post(f"{PREFIX}/stream", self._post_stream),
         ]
 
@@ -65,6 +77,12 @@ class StreamControl:
     async def _post_options(self, request: web.Request) -> web.Response:
         self._options.set(await json_body(request))
         return web.json_response(self._options.to_json())
+
+    async def _get_replies(self, _: web.Request) -> web.Response:
+        replies = self._spoken.all()
+        return web.json_response(
+            await asyncio.to_thread(lambda: [spoken.to_json() for spoken in replies])
+        )
 
     async def _post_stream(self, request: web.Request) -> web.Response:
         body = await json_body(request)

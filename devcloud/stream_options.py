@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from devcloud.audio import OPUS_RATES_HZ, SAMPLE_RATE_HZ, AudioFormat
 from devcloud.errors import SettingsError, UnknownNameError
+from devcloud.speech import TEXT_CHARS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,8 @@ class StreamOptions:
       rate that cannot be (Opus, and the binary dialect: only 16, 24 and 48 kHz) is 16,000.
     - ``reply_channels``: 2 makes a stereo WAV; the other formats are mono.
     - ``wav_layout``: whole (as long as it fits into a message), pieces or files.
+    - ``reply_text``: what every reply says, whatever was heard, in 1 to 1,000 characters; null
+      leaves it to what was heard.
     """
 
     binary: bool = True
@@ -44,6 +47,7 @@ class StreamOptions:
     reply_rate_hz: int | None = None
     reply_channels: int = 1
     wav_layout: str = WavLayout.WHOLE.value
+    reply_text: str | None = None
 
     def rate_hz(self, format_: AudioFormat, own_rate_hz: int) -> int:
         """Tell the rate that a reply is written at; ``own_rate_hz`` is the synthesiser's."""
@@ -86,10 +90,15 @@ def _one_of(*values: object) -> Callable[[JsonValue], bool]:
     return lambda value: type(value) in kinds and value in values
 
 
+def _is_text_or_null(value: JsonValue) -> bool:
+    return value is None or (isinstance(value, str) and 0 < len(value) <= TEXT_CHARS_MAX)
+
+
 _ALLOWED: Final[Mapping[str, Callable[[JsonValue], bool]]] = {
     "binary": _one_of(True, False),  # noqa: FBT003 - the values themselves
     "reply_format": _one_of(None, *(format_.value for format_ in AudioFormat)),
     "reply_rate_hz": _one_of(None, *RATES_HZ),
     "reply_channels": _one_of(*CHANNELS),
     "wav_layout": _one_of(*(layout.value for layout in WavLayout)),
+    "reply_text": _is_text_or_null,
 }

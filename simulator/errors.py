@@ -3,9 +3,11 @@
 SimulatorError
 ├── CloudStartError       the development cloud did not start; the message says why
 ├── CloudLostError        the development cloud started and does not answer any more
-├── ClipsMissingError     the recorded clips of the demo are not installed
+├── ClipsMissingError     recorded speech, of the demo or for measuring, is not installed
 ├── SoundServerError      the sound server, or a device of it, is gone or does not obey
 │   └── SoundServerMissingError  it is not installed; the message says what to install
+├── SynthesizerError      a synthesizer does not say what it is told
+│   └── SynthesizerMissingError  it is not installed; the message says what to install
 └── TurnError             a turn was not answered; the message says what happened instead
 """
 
@@ -25,7 +27,7 @@ class CloudLostError(SimulatorError):
 
 
 class ClipsMissingError(SimulatorError):
-    """The recorded clips of the demo are not installed."""
+    """Recorded speech is not installed."""
 
 
 class SoundServerError(SimulatorError):
@@ -34,6 +36,14 @@ class SoundServerError(SimulatorError):
 
 class SoundServerMissingError(SoundServerError):
     """PulseAudio is not installed."""
+
+
+class SynthesizerError(SimulatorError):
+    """A synthesizer does not say what it is told."""
+
+
+class SynthesizerMissingError(SynthesizerError):
+    """A synthesizer is not installed."""
 
 
 class TurnError(SimulatorError):

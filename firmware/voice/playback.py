@@ -6,18 +6,17 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from firmware.voice.cues import CUES, cue_frames
+from firmware.voice.cues import Cues, packaged
 from firmware.voice.errors import MisuseError
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.output import OutputQueue
 from firmware.voice.packet import Pcm, cut
 from firmware.voice.reply import Recording, Replay, Reply
 from firmware.voice.volume import Volume
-from hardware.pcm import FRAME_MS, SAMPLE_RATE_HZ
-from hardware.resampler import FOR_REPLIES, Resampler
+from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from firmware.ports import PerformEffect, Post
     from firmware.voice.packet import Packet
@@ -29,24 +28,26 @@ READY_MS_MAX = 200
 """Decoded ahead of the speaker: as long as the loop may be busy before a gap is heard."""
 
 DECODED_FRAMES_MAX = 2
-"""Frames made ready in one turn of the loop: to resample one takes a desktop 1 ms, and a Zero 2 W
-10 (estimated)."""
+"""Frames made ready in one turn of the loop: to resample one takes a desktop less than 0.1 ms, and
+a Zero 2 W 1 (estimated)."""
 
 MAKING_MS_MAX = 10
 """Time after which no further frame is made ready in this turn of the loop."""
 
-REPLY_RATES_HZ = (8_000, 11_025, 22_050, 24_000, 44_100, 48_000)
-"""Sample rates for whose replies everything is ready. With others the first frame takes as long as
-ten."""
-
 CUES_MS_MAX = 2_000
-"""Cues that wait to be played; one for which there is no room is left out."""
+"""Cues that wait to be played before another: one that would be heard later than that is left out,
+for it would tell of something past. A sentence may be longer, and then what comes while it begins
+is left out: the toy is answering already."""
+
+LOW_VOLUME_PERCENT_MAX = 10
+"""At this loudness and below, but not at none, a cue tells that it is low: 33 dB under the most."""
 
 LINGER_MS = 200
 """Silence after which the speaker closes: longer than what a sound card holds of the last sound."""
 
 _MODES: Final = ("closed", "cues", "reply", "answers", "fixed")
 _REPLY_MODES: Final = ("reply", "answers")
+_CUE_MODES: Final = ("cues", "fixed")
 
 
 class _Arrival(NamedTuple):
@@ -79,6 +80,7 @@ class Playback:
         clock: Whose time it is.
         post: Where events go.
         make_speaker: Makes the speaker, given where it shall pull from.
+        cues: The toy's own sounds; those that come with the firmware if left out.
 
     Raises:
         CodecLibraryError: Opus is not installed.
@@ -90,6 +92,7 @@ class Playback:
         clock: Clock,
         post: Post,
         make_speaker: Callable[[Source], Speaker],
+        cues: Cues | None = None,
     ) -> None:
         self.packets_stale = 0
         """Packets of a turn that is over, or of a reply that has ended."""
@@ -106,7 +109,9 @@ class Playback:
         self._mode = "closed"
         self._turn = 0
         self._takes_packets = False
-        self._cues: deque[bytes] = deque()
+        self._cue_bank = cues or packaged()
+        self._cues: deque[Iterator[bytes]] = deque()
+        self._cues_frames = 0
         self._reply: Reply | None = None
         self._arrival: _Arrival | None = None
         self._kept: Recording | None = None
@@ -177,14 +182,25 @@ class Playback:
         self._end_reply(turn)
 
     def set_volume(self, percent: int) -> None:
-        """Be that loud from the next frame on, 0-100, up to what is allowed."""
-        self._volume_percent = percent
-        self._volume = Volume(percent, self._volume_percent_max)
+        """Be that loud from the next frame on, 0-100, up to what is allowed.
+
+        Where that is hardly heard, a cue tells so, unless a reply does.
+        """
+        self._be_as_loud_as(percent, self._volume_percent_max)
 
     def limit_volume(self, percent_max: int) -> None:
         """Allow that much from the next frame on, 0-100, and never more than the settings do."""
-        self._volume_percent_max = min(percent_max, self._settings.volume_percent_max)
-        self.set_volume(self._volume_percent)
+        highest = min(percent_max, self._settings.volume_percent_max)
+        self._be_as_loud_as(self._volume_percent, highest)
+
+    def _be_as_loud_as(self, percent: int, percent_max: int) -> None:
+        before = min(self._volume_percent, self._volume_percent_max)
+        now = min(percent, percent_max)
+        self._volume_percent, self._volume_percent_max = percent, percent_max
+        self._volume = Volume(percent, percent_max)
+        is_low = 0 < now <= LOW_VOLUME_PERCENT_MAX
+        if is_low and now != before and self._mode in _CUE_MODES:
+            self._cue("low_volume")
 
     def close(self) -> None:
         """Fall silent, forget everything, free the decoder. Nothing may follow."""
@@ -211,12 +227,13 @@ class Playback:
         self._go_on()
 
     def _cue(self, name: str) -> None:
-        frames = cue_frames(name)
-        is_full = (len(self._cues) + len(frames)) * FRAME_MS > CUES_MS_MAX
+        cue = self._cue_bank[name]
+        is_full = (self._cues_frames + len(cue.earcon)) * FRAME_MS > CUES_MS_MAX
         if self._mode == "closed" or is_full:
             self.cues_dropped += 1
             return
-        self._cues += frames
+        self._cues.append(cue.frames())
+        self._cues_frames += len(cue)
         self._go_on()
 
     def _replay(self, turn: int) -> None:
@@ -268,8 +285,12 @@ class Playback:
             self._tell(self._reply)
 
     def _next_frame(self, now_ms: int) -> bytes | None:
-        if self._cues:
-            return self._cues.popleft()
+        while self._cues:
+            frame = next(self._cues[0], None)
+            if frame is not None:
+                self._cues_frames -= 1
+                return frame
+            self._cues.popleft()
         if self._reply is None or self._mode not in _REPLY_MODES:
             return None
         frame = self._reply.next_frame(now_ms)
@@ -298,6 +319,7 @@ class Playback:
     def _hush(self) -> None:
         """Drop what waits to be played, what is ready, and what the sound card holds."""
         self._cues.clear()
+        self._cues_frames = 0
         if not self._is_silent:
             self._output.clear()
             self._speaker.close()
@@ -323,9 +345,5 @@ class Playback:
 
     def _warm_up(self) -> None:
         """Do now what would take long in the middle of a turn."""
-        for name in CUES:
-            cue_frames(name)
-        for rate_hz in REPLY_RATES_HZ:
-            Resampler(rate_hz, SAMPLE_RATE_HZ, FOR_REPLIES).prepare()
         # The first decoder loads libraries, or fails for want of them.
         Reply(Replay(())).close()

@@ -9,7 +9,7 @@ from firmware.voice.packet import Packet, Pcm, duration_ms, size_bytes
 from hardware.codec import OpusDecoder
 from hardware.errors import CorruptPacketError
 from hardware.pcm import FRAME_BYTES, SAMPLE_RATE_HZ, from_bytes, mixed_down
-from hardware.resampler import FOR_REPLIES, Resampler
+from hardware.resampler import FOR_LIVE, Resampler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,7 +139,7 @@ class Reply:
             samples = mixed_down(samples)
         if pcm.sample_rate_hz != SAMPLE_RATE_HZ:
             if self._resampler is None:
-                self._resampler = Resampler(pcm.sample_rate_hz, SAMPLE_RATE_HZ, FOR_REPLIES)
+                self._resampler = Resampler(pcm.sample_rate_hz, SAMPLE_RATE_HZ, FOR_LIVE)
             samples = self._resampler.feed(samples)
         self._rate_hz = pcm.sample_rate_hz
         return before + samples.tobytes()

@@ -11,6 +11,11 @@ import pytest
 from devcloud import opus
 from devcloud.errors import BadPacketError
 from devcloud.opus import FRAME_BYTES, Decoder, Encoder
+from tests.devcloud import clips
+
+SILK_WIDEBAND_20_MS = 9
+VOICE_ACTIVITY = 0x80
+REDUNDANCY = 0x40
 
 
 def tone(frames: int) -> list[bytes]:
@@ -61,3 +66,12 @@ def test_loading_works_where_there_is_no_path() -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout == "None\n"
+
+
+def test_each_packet_of_speech_holds_the_one_before_once_more() -> None:
+    """What a receiver makes up for losses with; source: RFC 6716, sections 4.2.3 and 4.2.4."""
+    with Encoder() as encoder:
+        packets = [encoder.encode(frame) for frame in clips.frames(clips.load(clips.GO_FORWARD))]
+    spoken = [packet for packet in packets if len(packet) > 2 and packet[1] & VOICE_ACTIVITY]
+    assert {packet[0] >> 3 for packet in spoken} == {SILK_WIDEBAND_20_MS}
+    assert sum(bool(packet[1] & REDUNDANCY) for packet in spoken) > 0.8 * len(spoken) > 50

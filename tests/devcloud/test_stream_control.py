@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from devcloud.opus import Decoder
 from tests.devcloud.device import (
+    Heard,
     chunks,
     frames,
     payloads,
@@ -241,3 +244,63 @@ def test_what_cannot_be_is_refused_with_400_and_a_reason(
 
 def test_options_are_listed(cloud: RunningCloud) -> None:
     assert cloud.get("stream-options")["binary"] is True
+
+
+async def reply_in_binary(cloud: RunningCloud, token: str) -> list[Heard]:
+    async with welcomed_in_binary(cloud, token) as device:
+        await device.send(*frames(1, b""))
+        _, heard = await device.receive_texts_and_frames(lambda one: one.kind == 5)
+        return heard
+
+
+def test_a_reply_says_exactly_what_was_set_and_can_be_compared_with_what_arrived(
+    cloud: RunningCloud, token: str
+) -> None:
+    cloud.post("stream-options", reply_text="one two three")
+
+    async def scenario() -> None:
+        packets = await reply_in_binary(cloud, token)
+        spoken = (await asyncio.to_thread(cloud.get, "stream-replies"))[-1]
+        assert (spoken["turn"], spoken["text"], spoken["format"]) == (1, "one two three", "opus")
+        with Decoder() as decoder:
+            decoded = b"".join(decoder.decode(packet.payload) for packet in packets[:-1])
+        assert base64.b64decode(spoken["decoded"]) == decoded
+        assert 0 <= len(decoded) - len(base64.b64decode(spoken["pcm"])) < 640
+
+    run(scenario())
+    assert cloud.get("turns")[-1]["reply"] == "one two three"
+
+
+def test_a_reply_that_is_no_opus_is_as_it_was_spoken(cloud: RunningCloud, token: str) -> None:
+    cloud.post("stream-options", reply_text="one two three", reply_format="pcm16")
+
+    async def scenario() -> None:
+        packets = await reply_in_binary(cloud, token)
+        spoken = (await asyncio.to_thread(cloud.get, "stream-replies"))[-1]
+        assert (spoken["format"], spoken["decoded"]) == ("pcm16", None)
+        assert base64.b64decode(spoken["pcm"]) == b"".join(packet.payload for packet in packets)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("dialect", ["seed", "binary"])
+def test_on_command_packets_of_a_reply_get_lost_and_its_end_tells_how_many_there_were(
+    cloud: RunningCloud, token: str, dialect: str
+) -> None:
+    cloud.post("stream-options", reply_text="one two three")
+    cloud.post_faults(reply_loss_percent=30, reply_reorder_percent=30, reply_jitter_ms=20)
+
+    async def scenario() -> list[int]:
+        if dialect == "binary":
+            return [packet.sequence for packet in await reply_in_binary(cloud, token)]
+        async with welcomed(cloud, token) as device:
+            await device.send(*chunks(b""))
+            packets = await device.receive_all("audio_response")
+            return [packet["sequence"] for packet in packets]
+
+    *numbers, end = asyncio.run(asyncio.wait_for(scenario(), TIMEOUT_S))
+    turn = cloud.get("turns")[-1]
+    assert (turn["reply_packets"], turn["reply_packets_sent"]) == (end, len(numbers))
+    assert len(numbers) < end
+    assert numbers != sorted(numbers)
+    assert len(set(numbers)) == len(numbers)

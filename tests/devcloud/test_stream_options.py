@@ -31,6 +31,9 @@ def test_options_stay_until_they_are_changed() -> None:
         ("wav_layout", None),
         ("wav_layout", []),
         ("reply_formats", "wav"),
+        ("reply_text", ""),
+        ("reply_text", "x" * 1001),
+        ("reply_text", 5),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_and_nothing_changes(name: str, value: Json) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmware.voice.capture import Capture
+from firmware.voice.cues import packaged
 from firmware.voice.playback import Playback
 from firmware.voice.settings import VoiceSettings
 from firmware.voice.volume import Volume
@@ -135,6 +136,12 @@ class PlaybackRig:
     def expected(self, packets: list[bytes]) -> list[bytes]:
         """What shall be heard of a reply."""
         return loud(frames(decoded(packets)), self.settings)
+
+
+@cache
+def cue_frames(name: str) -> tuple[bytes, ...]:
+    """The whole of a sound of the toy's own."""
+    return tuple(packaged()[name].frames())
 
 
 def loud(sounds: list[bytes], settings: VoiceSettings | None = None) -> list[bytes]:
