@@ -19,7 +19,8 @@ from firmware.cloud.cloud import CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE
 from firmware.cloud.reports import UntoldReports
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
-from firmware.ports import PerformEffect, Performer, SpeechFormat
+from firmware.metrics import Gauge
+from firmware.ports import LinkQuality, PerformEffect, Performer, SpeechFormat
 from firmware.records import Records
 from firmware.settings import Settings
 from firmware.store.journal import JournalFile
@@ -27,6 +28,7 @@ from firmware.store.lock import LockStore
 from firmware.store.outbox import URGENT_DATABASE
 from firmware.unbuilt import Unbuilt
 from firmware.voice.capture import Capture
+from firmware.voice.deaf import DeafEar
 from firmware.voice.playback import Playback
 from hardware.board import VIRTUAL_SOUND
 from hardware.card_microphone import CardMicrophone
@@ -99,6 +101,7 @@ class Toy:
         self.board = SimBoard(self._clock)
         self._card: SoundCard | None = None
         self._probes: dict[str, Probe] = {}
+        self._gauges: dict[str, Gauge] = {}
         self._microphone: Microphone | None = None
         self._speaker: Speaker | None = None
         self._lock = LockStore(self._data)
@@ -124,8 +127,11 @@ class Toy:
             self.loop.post,
             self.backend.uplink if self.backend else _Nowhere(),
             self._make_microphone,
+            DeafEar(),
         )
         self._body = Body(self.board.lights, self.loop.post, self._probes)
+        if self.backend is not None:
+            self.backend.watch({**self.capture.gauges, **self._gauges})
         for performer in self._performers():
             self.loop.add(performer)
         self._button = self.board.open_button(
@@ -169,6 +175,7 @@ class Toy:
             on_recovered=on_recovered,
         )
         self._probes["microphone"] = microphone.test
+        self._gauges |= microphone.counters.gauges("microphone")
         self._microphone = microphone
         return microphone
 
@@ -187,6 +194,7 @@ class Toy:
             on_recovered=on_recovered,
         )
         self._probes["speaker"] = speaker.test
+        self._gauges |= speaker.counters.gauges("speaker")
         self._speaker = speaker
         return speaker
 
@@ -264,6 +272,7 @@ class _Nowhere:
     """The uplink of a device without identity, which no turn ever reaches."""
 
     speech_format: SpeechFormat = "opus"
+    quality = LinkQuality(loss_percent=None, backlog_ms=0)
 
     def send(self, packet: bytes, captured_ms: int) -> None:
         """Drop it."""

@@ -501,6 +501,12 @@ def test_parts_that_work_pass_the_self_test_without_a_sound(
         toy = Toy(with_sound(tmp_path, "usb", "usb"), VirtualVault("secret"))
         watch = Watch()
         toy.loop.observers.append(watch)
+        assert toy.backend is not None
+        assert toy.backend._metrics._gauges.keys() >= {
+            *("microphoneGlitches", "microphoneFailures", "microphoneFramesDropped"),
+            *("microphoneLapses", "speakerGlitches", "speakerFailures"),
+        }
+        assert toy.backend._metrics._gauges["speakerGlitches"]() == 0
         toy.start()
         tested = await watch.first(lambda step: step.event.name == "parts_tested", 60, since=0)
         assert tested.event.fields == {"failed": ""}

@@ -220,7 +220,7 @@ def test_a_value_out_of_range_is_refused_naming_file_section_and_key(
 
 def test_a_value_out_of_range_names_the_variable_it_came_from(file: Path) -> None:
     """Not the file, which may hold other keys of the same section."""
-    file.write_text("[voice]\nvolume_percent_max = 80\nvad_aggressiveness = 2\n")
+    file.write_text("[voice]\nvolume_percent_max = 80\ngate_strictness = 2\n")
     message = refused(file, POMMAI_VOICE_VOLUME_PERCENT="-1")
     assert message.startswith("POMMAI_VOICE_VOLUME_PERCENT: [voice] ")
 
