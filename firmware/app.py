@@ -17,6 +17,7 @@ from firmware.backend import Backend
 from firmware.body import Body, Probe
 from firmware.cloud.cloud import CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE
 from firmware.cloud.reports import UntoldReports
+from firmware.cloud.workers import Workers
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
 from firmware.metrics import Gauge
@@ -50,6 +51,8 @@ from states.machine import Core
 JOURNAL: Final = "journal.jsonl"
 VAULT: Final = "vault"
 """The folder of the vault's keys, in the data folder."""
+SOUND_CALLS_MAX: Final = 32
+"""Calls that wait for the sound card's thread. Where it hangs there are five."""
 TRACES: Final = (JOURNAL, CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE, URGENT_DATABASE)
 """Files in the data folder of a toy that has lived, of which some outlive an erase."""
 
@@ -200,7 +203,8 @@ class Toy:
 
     def _sound_card(self) -> SoundCard:
         if self._card is None:
-            self._card = SoundCard(self._clock)
+            thread = Workers("sound", threads_max=1, waiting_max=SOUND_CALLS_MAX)
+            self._card = SoundCard(self._clock, thread)
         return self._card
 
     def _tell_of(self, part: str) -> tuple[Callable[[], None], Callable[[], None]]:

@@ -438,7 +438,7 @@ def test_the_simulated_board_has_simulated_sound_unless_it_is_told_otherwise(
 
     async def main() -> None:
         room = Room()
-        monkeypatch.setattr(app, "SoundCard", lambda _clock: room.card)
+        monkeypatch.setattr(app, "SoundCard", lambda *_: room.card)
         toy = Toy(settings(tmp_path), None)
         assert not toy.microphone.is_open
         assert not toy.speaker.is_open
@@ -467,7 +467,7 @@ def test_a_toy_without_sound_says_so_at_its_start_and_again_when_it_has_some(
 
     async def main() -> None:
         room = Room([])
-        monkeypatch.setattr(app, "SoundCard", lambda _clock: room.card)
+        monkeypatch.setattr(app, "SoundCard", lambda *_: room.card)
         toy = Toy(with_sound(tmp_path, "usb", "usb"), VirtualVault("secret"))
         watch = Watch()
         toy.loop.observers.append(watch)
@@ -497,7 +497,7 @@ def test_parts_that_work_pass_the_self_test_without_a_sound(
 
     async def main() -> None:
         room = Room()
-        monkeypatch.setattr(app, "SoundCard", lambda _clock: room.card)
+        monkeypatch.setattr(app, "SoundCard", lambda *_: room.card)
         toy = Toy(with_sound(tmp_path, "usb", "usb"), VirtualVault("secret"))
         watch = Watch()
         toy.loop.observers.append(watch)

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import asdict
 
+from firmware.cloud.workers import Workers
 from hardware.card_microphone import CardMicrophone
 from hardware.card_speaker import CardSpeaker
 from hardware.clock import Clock
@@ -34,7 +35,7 @@ async def main(microphone_name: str, speaker_name: str) -> None:
     """Hear, play a tone, starve, and go on until nobody listens any more."""
     clock, heard = Clock(), asyncio.Queue[bytes]()
     sound = tone(440, 20).tobytes()
-    card = SoundCard(clock)
+    card = SoundCard(clock, Workers("sound", threads_max=1, waiting_max=32))
     microphone = CardMicrophone(
         card,
         clock,

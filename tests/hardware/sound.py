@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -195,7 +196,8 @@ class Room:
     def __post_init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.clock = Clock()
-        self.card = SoundCard(self.clock, PortAudio(lambda: FakeBinding(self)))
+        thread = ThreadPoolExecutor(max_workers=1)
+        self.card = SoundCard(self.clock, thread, PortAudio(lambda: FakeBinding(self)))
         self._loop_thread = threading.get_ident()
 
     @property

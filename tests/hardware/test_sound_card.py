@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -103,5 +104,29 @@ def test_without_a_sound_server_there_is_no_part_that_works() -> None:
             async with card_process(sound, "default", "default") as process:
                 tested = await told(process)
                 assert (tested["what"], tested["works"]) == ("tested", [False, False])
+
+    asyncio.run(main())
+
+
+def test_a_sound_server_that_hangs_keeps_nobody_from_ending() -> None:
+    """PortAudio then never returns from anything, not even from closing a stream."""
+
+    async def main() -> None:
+        async with (
+            SoundServer() as sound,
+            card_process(sound, MICROPHONE, SPEAKER) as process,
+        ):
+            assert (await told(process))["works"] == [True, True]
+            assert (await told(process))["what"] == "starved"
+            assert sound._process is not None
+            sound._process.send_signal(signal.SIGSTOP)
+            for _ in range(2):
+                assert (await told(process))["what"].endswith(" failed")
+            go_on(process)
+            assert (await told(process))["what"] == "closed"
+            go_on(process)
+            assert (await told(process))["streams"] > 0
+            async with asyncio.timeout(PATIENCE_S):
+                assert await process.wait() == 0
 
     asyncio.run(main())
