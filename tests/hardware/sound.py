@@ -173,9 +173,14 @@ class FakeBinding:
         device = self._devices[index]
         limit = device.inputs if side == "input" else device.outputs
         if device.is_gone or device not in self._room.devices:
-            raise error(-9985, "Device unavailable")
+            raise _error(error, -9985, "Device unavailable")
         if rate not in device.rates or channels not in device.channels or channels > limit:
-            raise error(-9997, "Invalid sample rate")
+            raise _error(error, -9997, "Invalid sample rate")
+
+
+def _error(kind: type[Exception], number: int, says: str) -> Exception:
+    """Return an error as PyAudio makes it, whose arguments stand in one order or the other."""
+    return kind(number, says) if kind is OSError else kind(says, number)
 
 
 @dataclass
