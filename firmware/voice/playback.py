@@ -22,6 +22,7 @@ from hardware.pcm import FRAME_MS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from firmware.metrics import Gauge
     from firmware.ports import PerformEffect, Post
     from firmware.voice.jitter import Fate
     from firmware.voice.packet import Packet
@@ -156,6 +157,20 @@ class Playback:
             "end_reply": self._end_reply,
             "end_turn": self._end_turn,
             "purge_speech": self._purge_speech,
+        }
+
+    @property
+    def gauges(self) -> Mapping[str, Gauge]:
+        """What the metrics tell of it."""
+        return {
+            "replyPacketsLate": lambda: self.packets["late"],
+            "replyPacketsTwice": lambda: self.packets["duplicate"],
+            "replyPacketsRefused": lambda: self.packets["refused"],
+            "replyPacketsConcealed": lambda: self.packets_concealed,
+            "replyPacketsRecovered": lambda: self.packets_recovered,
+            "replyGapsHeard": lambda: self.gaps_heard,
+            "jitterTargetMs": lambda: self.jitter_target_ms,
+            "cuesDropped": lambda: self.cues_dropped,
         }
 
     @property
