@@ -139,7 +139,7 @@ class PlaybackRig:
         self.speaker: VirtualSpeaker
         self.settings = settings or VoiceSettings()
         self.playback = Playback(
-            self.settings, self.clock, self.posted, self._make_speaker, on_heard
+            self.settings, self.clock, self.posted, self._make_speaker, on_heard=on_heard
         )
 
     def _make_speaker(self, source: Source) -> VirtualSpeaker:
