@@ -36,7 +36,7 @@ It gives out blocks, irregularly, up to 60 ms late (115 from 8 kHz)."""
 
 FOR_LIVE: Final = Quality("HQ", is_steady=True)
 """For what is heard while it comes: replies, microphones, speakers. A frame gives a frame from the
-second on (from 8 kHz the third), 11-15 ms late (30 from 8 kHz). Untouched below 7.3 kHz, images and
+second on (from 8 kHz the third), 11-15 ms late (30 from 8 kHz). Untouched below 7 kHz, images and
 aliases are 100 dB down; downwards it lies 1.6 samples later than it lay, and close to 8 kHz
 frequencies are not delayed alike, neither of which speech tells. To soxr this is an experiment: the
 tests hold it to the above."""
