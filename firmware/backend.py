@@ -216,6 +216,7 @@ class Backend:
             "recordsRefused": lambda: self.outbox.counts.refused,
             "recordsSetAside": lambda: self.outbox.counts.set_aside,
             "deliveriesFailed": lambda: self._delivery.failures,
+            "streamLossPercent": lambda: self.stream.quality.loss_percent,
             "conversationsLost": lambda: self._conversations.records_lost,
             "speechLost": lambda: self._conversations.speech_lost,
             "speechGaveWay": lambda: self._audio.gave_way,
@@ -229,6 +230,10 @@ class Backend:
             "effectsFailed": loop.failures.total,
             "loopDelayMsMax": loop.take_delay_ms_max,
         }
+
+    def watch(self, gauges: Mapping[str, Gauge]) -> None:
+        """Let the metrics tell figures of parts that are not here."""
+        self._metrics.watch(gauges)
 
     def start(self) -> None:
         """Open what is kept, then take up what it says; nothing connects earlier."""

@@ -17,6 +17,10 @@ HardwareError
     │   ├── CodecLibraryError         the shared libraries or their bindings are not there
     │   ├── CorruptPacketError        a packet that is not Opus; the decoder stays usable
     │   └── CorruptFileError          a file that is not Ogg Opus, or damaged
+    ├── SoundError                the sound card cannot be used; the message says what to do
+    │   ├── SoundLibraryError         PyAudio or PortAudio is not there
+    │   ├── SoundDeviceError          there is no such microphone or speaker, or none at all
+    │   └── SoundStreamError          it is there and cannot be used, or it has stopped working
     └── VaultError                the secret or a key cannot be had or kept; nothing of it is told
 """
 
@@ -103,6 +107,22 @@ class CorruptPacketError(CodecError):
 
 class CorruptFileError(CodecError):
     """A file is not Ogg Opus of one channel, or is damaged: nothing of it can be relied on."""
+
+
+class SoundError(FaultError):
+    """The sound card cannot be used."""
+
+
+class SoundLibraryError(SoundError):
+    """PyAudio or PortAudio cannot be loaded; the message names what to install."""
+
+
+class SoundDeviceError(SoundError):
+    """There is no such microphone or speaker, or none at all; the message lists what there is."""
+
+
+class SoundStreamError(SoundError):
+    """A microphone or speaker that is there cannot be used, or has stopped working."""
 
 
 class VaultError(FaultError):

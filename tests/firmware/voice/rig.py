@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firmware.ports import LinkQuality
 from firmware.voice.capture import Capture
 from firmware.voice.cues import packaged
 from firmware.voice.playback import Playback
@@ -57,6 +58,7 @@ class Wire:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.speech_format: SpeechFormat = "opus"
+        self.quality = LinkQuality(loss_percent=None, backlog_ms=0)
         self.sent: list[Sent] = []
         self.finished = 0
 
@@ -74,6 +76,28 @@ class Wire:
         return decoded([sent.packet for sent in self.sent])
 
 
+class Whisperer:
+    """A `firmware.ports.Ear` that is told what it has heard, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.heard_ms: int | None = None
+        self.diary: list[str] = []
+
+    def begin(self) -> None:
+        """Note that a piece begins."""
+        self.diary.append("begin")
+
+    def hear(self, frame: bytes, captured_ms: int) -> None:
+        """Note when a frame was captured."""
+        assert len(frame) == FRAME_BYTES
+        self.diary.append(f"hear {captured_ms}")
+
+    def end(self) -> None:
+        """Forget what was heard."""
+        self.diary.append("end")
+        self.heard_ms = None
+
+
 class CaptureRig:
     """Capture between a virtual microphone and a wire; inside a running loop."""
 
@@ -81,9 +105,15 @@ class CaptureRig:
         self.clock = Clock()
         self.posted = Posted()
         self.wire = Wire(self.clock)
+        self.ear = Whisperer()
         self.microphone: VirtualMicrophone
         self.capture = Capture(
-            settings or VoiceSettings(), self.clock, self.posted, self.wire, self._make_microphone
+            settings or VoiceSettings(),
+            self.clock,
+            self.posted,
+            self.wire,
+            self._make_microphone,
+            self.ear,
         )
 
     def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:

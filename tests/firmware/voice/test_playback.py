@@ -635,6 +635,11 @@ class ThreadedSpeaker:
         self.pulled: list[bytes] = []
 
     @property
+    def latency_ms(self) -> int:
+        """None."""
+        return 0
+
+    @property
     def is_open(self) -> bool:
         """Whether it pulls."""
         return self._pulling is not None
