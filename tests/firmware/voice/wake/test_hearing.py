@@ -142,7 +142,7 @@ def test_after_the_reply_a_word_counts_at_once_again() -> None:
 
 
 def test_pauses_of_a_reply_are_heard_as_pauses() -> None:
-    """Two halves of the word with silence between them are no word; a frame more or less is none."""
+    """Two halves of the word with silence between them are no word."""
     room = Room()
     played = reply(400) | {at + 800: frame for at, frame in reply(400).items()}
     room.live({}, played, until_ms=1_100)
