@@ -29,6 +29,7 @@ from firmware.store.lock import LockStore
 from firmware.store.outbox import URGENT_DATABASE
 from firmware.unbuilt import Unbuilt
 from firmware.voice.capture import Capture
+from firmware.voice.cues import packaged
 from firmware.voice.playback import Playback
 from firmware.voice.wake.listener import WakeListener
 from hardware.board import VIRTUAL_SOUND
@@ -104,7 +105,7 @@ class Toy:
         self.loop.observers.append(self.journal.after)
         self.board = SimBoard(self._clock)
         self._card: SoundCard | None = None
-        self._probes: dict[str, Probe] = {}
+        self._probes: dict[str, Probe] = {"sounds": packaged().test}
         self._gauges: dict[str, Gauge] = {}
         self._microphone: Microphone | None = None
         self._speaker: Speaker | None = None
@@ -141,6 +142,8 @@ class Toy:
             self._make_microphone,
             self.listener,
         )
+        self._body = Body(self.board.lights, self.loop.post, self._probes)
+        if self.backend is not None:
         self._body = Body(self.board.lights, self.loop.post, self._probes)
         if self.backend is not None:
             self.backend.watch(

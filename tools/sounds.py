@@ -36,7 +36,6 @@ sys.path.insert(0, str(ROOT))
 from firmware.voice.cues import (  # noqa: E402 - found by way of the line above
     CUES,
     MANIFEST,
-    PAUSE_FRAMES,
     SOUNDS,
     SPOKEN,
     earcon_file,
@@ -49,19 +48,30 @@ from firmware.voice.errors import VoiceError  # noqa: E402
 from hardware.codec import OpusDecoder, OpusEncoder  # noqa: E402
 from hardware.errors import HardwareError  # noqa: E402
 from hardware.ogg import pack  # noqa: E402
-from hardware.pcm import FRAME_BYTES, FRAME_SAMPLES, read_wav, write_wav  # noqa: E402
+from hardware.pcm import (  # noqa: E402
+    BYTES_PER_MS,
+    FRAME_BYTES,
+    FRAME_MS,
+    FRAME_SAMPLES,
+    read_wav,
+    write_wav,
+)
 
 LANGUAGE: Final = "en"
 SENTENCES: Final = {
-    "apology": "Oh, I am sorry. I lost my words. Please ask me again.",
+    "apology": "I am sorry. I lost my words. Please ask me again.",
     "fault": "My ears are not working. Please ask a grown-up to help me.",
-    "locked": "I am taking a rest now. Please fetch a grown-up. A grown-up can wake me.",
-    "offer_erase": "To make me forget all, let go, and press once. If not, let go, and wait.",
-    "offer_setup": "To set me up, let go, and press once. If not, let go, and wait.",
+    "locked": "I am taking a rest now. Please ask a grown-up to wake me up.",
+    "offer_erase": "To make me forget everything, let go. Then press the button once. "
+    "If not, let go, and wait.",
+    "offer_setup": "To set me up, let go. Then press the button once. If not, let go, and wait.",
     "offline": "I cannot get online right now. Let us try again a little later.",
     "set_me_up": "Hello! I am new here. Please ask a grown-up to set me up.",
 }
 """What is said, to a child of four and to whoever it fetches: what is the matter, what to do."""
+
+NOTES, OWN = "notes", "own"
+"""How an earcon was made: out of its notes, or by somebody."""
 
 VOICE: Final = "flite slt"
 """Who says it: a voice of the Debian package, which is pleasanter than espeak-ng's."""
@@ -90,73 +100,101 @@ Samples = NDArray[np.float64]
 
 def main() -> int:
     """Do what the command line says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    one = parser.add_mutually_exclusive_group()
-    one.add_argument("--sentence", nargs=2, metavar=("CUE", "WAV"))
-    one.add_argument("--earcon", nargs=2, metavar=("CUE", "WAV"))
-    one.add_argument("--ours", metavar="CUE", help="make this cue's sounds anew, in our voice")
-    parser.add_argument("--text", help="the words that a recorded sentence says")
-    parser.add_argument("--voice", help="who says them")
-    args = parser.parse_args()
-    if args.sentence and not (args.text and args.voice):
-        parser.error("--sentence needs --text and --voice: the manifest says what was approved")
+    args = _arguments()
     try:
-        files = read_manifest()
+        workshop = Workshop(args.folder)
         if args.sentence:
             name, path = args.sentence
-            speak(files, name, args.text, args.voice, read_wav(path))
+            workshop.speak(name, args.text, args.voice, read_wav(path))
         elif args.earcon:
             name, path = args.earcon
-            ring(files, name, "own", read_wav(path))
+            workshop.ring(name, OWN, read_wav(path))
         else:
-            make(files, args.ours)
-        write_manifest(files)
-    except (VoiceError, HardwareError, OSError, subprocess.SubprocessError) as error:
+            workshop.make(args.ours)
+        workshop.write_manifest()
+    except (VoiceError, HardwareError, OSError, ValueError, subprocess.SubprocessError) as error:
         print(f"sounds: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def make(files: dict[str, Any], ours: str | None) -> None:
-    """Make what is missing, out of date, or asked for; recordings of others stay."""
-    for name, notes in CUES.items():
-        about = files.get(earcon_file(name), {"made": "notes"})
-        if about["made"] == "notes" or name == ours:
-            ring(files, name, "notes", b"".join(synthesise(notes)))
-    for name, text in SENTENCES.items():
-        about = files.get(sentence_file(name), {"voice": VOICE, "text": None})
-        is_stale = about["voice"] == VOICE and about["text"] != text
-        if is_stale or name == ours:
-            speak(files, name, text, VOICE, spoken(text))
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--sentence", nargs=2, metavar=("CUE", "WAV"), help="take this recording")
+    one.add_argument("--earcon", nargs=2, metavar=("CUE", "WAV"), help="take this sound")
+    one.add_argument("--ours", metavar="CUE", help="make this cue's sounds anew, in our voice")
+    parser.add_argument("--text", help="the words that a recorded sentence says")
+    parser.add_argument("--voice", help="who says them")
+    parser.add_argument("--folder", type=Path, default=SOUNDS, help="where the sounds lie")
+    args = parser.parse_args()
+    if args.sentence and not (args.text and args.voice):
+        parser.error("--sentence needs --text and --voice: the manifest says what was approved")
+    return args
 
 
-def ring(files: dict[str, Any], name: str, made: str, pcm: bytes) -> None:
-    """Write an earcon; one's own is trimmed, and as loud at its peak as all others."""
-    if made == "own":
-        sound = trimmed(floats(pcm))
-        pcm = integers(sound * amplitude(PEAK_DBFS) / np.abs(sound).max())
-    path = SOUNDS / earcon_file(require(name, set(CUES)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_wav(path, pcm)
-    frames = read_earcon(path, path.read_bytes())
-    files[earcon_file(name)] = {"sha256": digest(path), "made": made}
-    print(f"{name}: earcon, {len(frames) * 20} ms")
+class Workshop:
+    """Writes sounds into a folder, and keeps account of them.
 
+    Args:
+        folder: Where they lie, with their manifest if there is one.
+    """
 
-def speak(files: dict[str, Any], name: str, text: str, voice: str, pcm: bytes) -> None:
-    """Write a sentence, and what was approved."""
-    path = SOUNDS / sentence_file(require(name, set(SPOKEN)), LANGUAGE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(packed(trimmed(floats(pcm))))
-    packets = read_sentence(path, path.read_bytes())
-    files[sentence_file(name)] = {
-        "sha256": digest(path),
-        "language": LANGUAGE,
-        "voice": voice,
-        "text": text,
-        "approved": approval(text, voice, digest(path)),
-    }
-    print(f"{name}: {(len(packets) + PAUSE_FRAMES) * 20} ms, {path.stat().st_size} bytes: {text}")
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._manifest = folder / MANIFEST
+        self._files: dict[str, Any] = {}
+        if self._manifest.exists():
+            self._files = json.loads(self._manifest.read_bytes())["files"]
+
+    def make(self, ours: str | None) -> None:
+        """Make what is missing, out of date, or asked for; recordings of others stay."""
+        if ours is not None:
+            require(ours, set(CUES))
+        for name, notes in CUES.items():
+            about = self._files.get(earcon_file(name), {"made": NOTES})
+            if about["made"] == NOTES or name == ours:
+                self.ring(name, NOTES, b"".join(synthesise(notes)))
+        for name, text in SENTENCES.items():
+            about = self._files.get(sentence_file(name), {"voice": VOICE, "text": None})
+            is_stale = about["voice"] == VOICE and about["text"] != text
+            if is_stale or name == ours:
+                self.speak(name, text, VOICE, spoken(text))
+
+    def ring(self, name: str, made: str, pcm: bytes) -> None:
+        """Write an earcon; one's own is trimmed, and as loud at its peak as any may be."""
+        if made == OWN:
+            sound = trimmed(floats(pcm))
+            pcm = integers(sound * amplitude(PEAK_DBFS) / np.abs(sound).max())
+        path = self._path(earcon_file(require(name, set(CUES))))
+        write_wav(path, pcm)
+        read_earcon(path, path.read_bytes())
+        self._files[earcon_file(name)] = {"sha256": digest(path), "made": made}
+        print(f"{path}: {len(pcm) // BYTES_PER_MS} ms")
+
+    def speak(self, name: str, text: str, voice: str, pcm: bytes) -> None:
+        """Write a sentence, and what was approved."""
+        path = self._path(sentence_file(require(name, set(SPOKEN)), LANGUAGE))
+        path.write_bytes(packed(trimmed(floats(pcm))))
+        packets = read_sentence(path, path.read_bytes())
+        self._files[sentence_file(name)] = {
+            "sha256": digest(path),
+            "language": LANGUAGE,
+            "voice": voice,
+            "text": text,
+            "approved": approval(text, voice, digest(path)),
+        }
+        print(f"{path}: {len(packets) * FRAME_MS} ms, {voice}: {text}")
+
+    def write_manifest(self) -> None:
+        """Write what is known of each file, in order."""
+        text = json.dumps({"files": dict(sorted(self._files.items()))}, indent=2)
+        self._manifest.write_text(text + "\n", encoding="utf-8")
+
+    def _path(self, file: str) -> Path:
+        path = self._folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
 
 def approval(text: str, voice: str, sha256: str) -> str:
@@ -250,19 +288,6 @@ def require(name: str, names: set[str]) -> str:
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def read_manifest() -> dict[str, Any]:
-    """Return what is known of each file."""
-    path = SOUNDS / MANIFEST
-    files: dict[str, Any] = json.loads(path.read_bytes())["files"] if path.exists() else {}
-    return files
-
-
-def write_manifest(files: dict[str, Any]) -> None:
-    """Write what is known of each file, in order."""
-    text = json.dumps({"files": dict(sorted(files.items()))}, indent=2)
-    (SOUNDS / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -117,6 +117,10 @@ class Cues:
             raise MisuseError(f"there is no sound {name!r}, only {', '.join(sorted(CUES))}")
         return self._cues[name]
 
+    async def test(self) -> bool:
+        """Return whether all of them can be used: a `firmware.body.Probe`."""
+        return not self.problems
+
     def _read_manifest(self) -> dict[str, str]:
         """Return the digest of each file."""
         path = self._folder / MANIFEST

@@ -27,6 +27,7 @@ from firmware.stream.errors import CredentialError
 from firmware.stream.settings import StreamSettings
 from firmware.stream.stream import Stream
 from firmware.unbuilt import UNBUILT
+from firmware.voice.cues import SOUNDS, Cues, sentence_file
 from hardware.board import PROFILES
 from hardware.button import Button
 from hardware.errors import MisuseError
@@ -86,6 +87,25 @@ def test_without_identity_only_cloud_and_stream_are_missing(tmp_path: Path) -> N
             assert not asked & set(unowned.toy.loop.unperformed())
         owned.start()
         await owned.close()
+
+    run_virtual(main())
+
+
+def test_a_sound_that_was_damaged_is_reported_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The toy works all the same."""
+    damaged = shutil.copytree(SOUNDS, tmp_path / "sounds")
+    (damaged / sentence_file("locked")).unlink()
+    monkeypatch.setattr(app, "packaged", lambda: Cues(damaged))
+
+    async def main() -> None:
+        async with Composed(tmp_path) as toy:
+            await toy.arrives_at("offline.ready")
+            (tested,) = (step for step in toy.steps if step.event.name == "parts_tested")
+            assert tested.event.fields == {"failed": "sounds"}
+            (report,) = (effect for effect in tested.effects if effect.name == "report")
+            assert report.fields["detail"] == "sounds"
 
     run_virtual(main())
 

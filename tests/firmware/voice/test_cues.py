@@ -8,6 +8,9 @@ import json
 import math
 import runpy
 import shutil
+import subprocess
+import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,6 +47,7 @@ from hardware.pcm import (
 )
 from states.table import ROWS, STATES
 from tests.firmware.voice.rig import loud
+from tests.hardware.voices import tone, voice
 
 TOOL: Final = Path(__file__).resolve().parents[3] / "tools" / "sounds.py"
 sounds: Final[Any] = SimpleNamespace(**runpy.run_path(str(TOOL)))
@@ -180,6 +184,23 @@ def test_every_sentence_that_is_spoken_has_words() -> None:
     assert set(sounds.SENTENCES) == SPOKEN
 
 
+def test_makers_read_what_every_sound_is_and_says() -> None:
+    """README.md beside the sounds has a row for each, with the very words."""
+    rows = (SOUNDS / "README.md").read_text(encoding="utf-8").splitlines()
+    for name in CUES:
+        (row,) = (row for row in rows if row.startswith(f"| `{name}` |"))
+        said = f'"{sounds.SENTENCES[name]}"' if name in SPOKEN else ""
+        assert row.split("|")[4].strip() == said
+
+
+def test_a_wheel_carries_every_sound() -> None:
+    """They are data of the package."""
+    project = tomllib.loads((TOOL.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    globs = project["tool"]["setuptools"]["package-data"]["firmware.voice"]
+    carried = {path for glob in globs for path in SOUNDS.parent.glob(glob)}
+    assert {SOUNDS / file for file in [*manifest(), MANIFEST]} <= carried
+
+
 @pytest.mark.parametrize("name", sorted(SPOKEN))
 def test_a_sentence_is_as_loud_as_all_others(name: str) -> None:
     """Its speech near -20 dBFS, as far as no sample exceeds -6; no silence at its ends."""
@@ -287,3 +308,70 @@ def test_nothing_is_synthesised_where_all_is_well(monkeypatch: pytest.MonkeyPatc
     """The start takes as long as reading the files does."""
     monkeypatch.delattr(earcons, "_sound")
     assert Cues().problems == []
+
+
+# -- Sounds of one's own --------------------------------------------------------------------------
+
+
+def take(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the tool, where no program can speak."""
+    return subprocess.run(
+        (sys.executable, TOOL, "--folder", folder, *arguments),
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_family_can_say_it_in_its_own_voice(folder: Path, tmp_path: Path) -> None:
+    """A recording, however faint, is as loud as ours, and approved with its words."""
+    recording = tmp_path / "mum.wav"
+    faint = (sample // 30 for sample in from_bytes(voice(1_500)))
+    write_wav(recording, bytes(32_000) + array.array("h", faint).tobytes() + bytes(32_000))
+    text = "I need a rest. Please fetch Mum."
+    done = take(folder, "--sentence", "locked", recording, "--text", text, "--voice", "Mum")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = Cues(folder)
+    assert found.problems == []
+    cue = found["locked"]
+    assert cue.earcon == packaged()["locked"].earcon
+    assert len(cue.sentence) * FRAME_MS == pytest.approx(1_500, abs=160)
+    with OpusDecoder() as decoder:
+        pcm = b"".join(map(decoder.decode, cue.sentence))
+    assert level_dbfs(pcm) <= sounds.SENTENCE_PEAK_DBFS
+    assert 20 * math.log10(sounds.speech_level(sounds.floats(pcm))) > sounds.LEVEL_DBFS - 6
+    about = json.loads((folder / MANIFEST).read_bytes())["files"][sentence_file("locked")]
+    assert (about["voice"], about["text"]) == ("Mum", text)
+    assert about["approved"] == sounds.approval(text, "Mum", about["sha256"])
+
+
+def test_an_earcon_of_ones_own_stays_when_all_are_made_anew(folder: Path, tmp_path: Path) -> None:
+    """Neither it nor what is up to date is made again: nobody needs a voice for that."""
+    write_wav(tmp_path / "chime.wav", tone(700, 300).tobytes() + bytes(16_000))
+    assert take(folder, "--earcon", "listening", tmp_path / "chime.wav").returncode == 0
+    chime = (folder / earcon_file("listening")).read_bytes()
+    assert take(folder).returncode == 0
+    assert (folder / earcon_file("listening")).read_bytes() == chime
+    assert Cues(folder).problems == []
+    assert len(Cues(folder)["listening"]) * FRAME_MS == pytest.approx(300, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "problem"),
+    [
+        (("--sentence", "locked", "x.wav"), 2, "needs --text and --voice"),
+        (("--earcon", "end", "nowhere.wav"), 1, "nowhere.wav: cannot be read"),
+        (("--ours", "fanfare"), 1, "there is no cue 'fanfare'"),
+        (("--ours", "locked"), 1, "flite is not installed"),
+    ],
+)
+def test_what_cannot_be_made_is_said(
+    folder: Path, arguments: tuple[str, ...], status: int, problem: str
+) -> None:
+    """And the manifest stays as it was."""
+    before = (folder / MANIFEST).read_bytes()
+    done = take(folder, *arguments)
+    assert done.returncode == status
+    assert problem in done.stderr
+    assert (folder / MANIFEST).read_bytes() == before
