@@ -3,10 +3,10 @@
 ============================  ======================================================================
 ``GET  /_dev/stream-options`` how the gateway behaves (``devcloud.stream_options``)
 ``POST /_dev/stream-options`` changes what is named, and answers as GET does
-``GET  /_dev/stream-replies`` what was said in the last replies, oldest first: ``connection, turn,
-                              text, format``, and as 16 kHz mono PCM16 in base64 ``pcm``, as it was
-                              spoken, and ``decoded``, as its Opus packets say it when none is lost;
-                              null where it was not sent as Opus
+``GET  /_dev/stream-replies`` what was said in the last two replies, oldest first: ``connection,
+                              turn, text, format``, and as 16 kHz mono PCM16 in base64 ``pcm``, as
+                              it was spoken, and ``decoded``, as its Opus packets say it when none
+                              is lost; null where it was not sent as Opus
 ``GET  /_dev/stream-heard``   what was heard of the last utterances, oldest first: ``connection,
                               turn``, the decoded ``pcm`` as above, and of its ``chunks`` the
                               number, when it arrived, and how many samples there were with it

@@ -17,8 +17,10 @@ from firmware.backend import Backend
 from firmware.body import Body, Probe
 from firmware.cloud.cloud import CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE
 from firmware.cloud.reports import UntoldReports
+from firmware.cloud.workers import Workers
 from firmware.errors import BoardError, StoreError
 from firmware.loop import Loop
+from firmware.metrics import Gauge
 from firmware.ports import LinkQuality, PerformEffect, Performer, SpeechFormat
 from firmware.records import Records
 from firmware.settings import Settings
@@ -27,6 +29,7 @@ from firmware.store.lock import LockStore
 from firmware.store.outbox import URGENT_DATABASE
 from firmware.unbuilt import Unbuilt
 from firmware.voice.capture import Capture
+from firmware.voice.cues import packaged
 from firmware.voice.playback import Playback
 from firmware.voice.wake.listener import WakeListener
 from hardware.board import VIRTUAL_SOUND
@@ -49,6 +52,8 @@ from states.machine import Core
 JOURNAL: Final = "journal.jsonl"
 VAULT: Final = "vault"
 """The folder of the vault's keys, in the data folder."""
+SOUND_CALLS_MAX: Final = 32
+"""Calls that wait for the sound card's thread. Where it hangs there are five."""
 TRACES: Final = (JOURNAL, CONFIGURATION_FILE, IN_FORCE_FILE, TOY_FILE, URGENT_DATABASE)
 """Files in the data folder of a toy that has lived, of which some outlive an erase."""
 
@@ -100,7 +105,8 @@ class Toy:
         self.loop.observers.append(self.journal.after)
         self.board = SimBoard(self._clock)
         self._card: SoundCard | None = None
-        self._probes: dict[str, Probe] = {}
+        self._probes: dict[str, Probe] = {"sounds": packaged().test}
+        self._gauges: dict[str, Gauge] = {}
         self._microphone: Microphone | None = None
         self._speaker: Speaker | None = None
         self._lock = LockStore(self._data)
@@ -136,9 +142,9 @@ class Toy:
             self._make_microphone,
             self.listener,
         )
-        if self.backend is not None:
-            self.backend.watch({**self.capture.gauges, **self.listener.gauges})
         self._body = Body(self.board.lights, self.loop.post, self._probes)
+        if self.backend is not None:
+            self.backend.watch({**self.capture.gauges, **self.listener.gauges, **self._gauges})
         for performer in self._performers():
             self.loop.add(performer)
         self._button = self.board.open_button(
@@ -185,6 +191,7 @@ class Toy:
             on_recovered=on_recovered,
         )
         self._probes["microphone"] = microphone.test
+        self._gauges |= microphone.counters.gauges("microphone")
         self._microphone = microphone
         return microphone
 
@@ -203,12 +210,14 @@ class Toy:
             on_recovered=on_recovered,
         )
         self._probes["speaker"] = speaker.test
+        self._gauges |= speaker.counters.gauges("speaker")
         self._speaker = speaker
         return speaker
 
     def _sound_card(self) -> SoundCard:
         if self._card is None:
-            self._card = SoundCard(self._clock)
+            thread = Workers("sound", threads_max=1, waiting_max=SOUND_CALLS_MAX)
+            self._card = SoundCard(self._clock, thread)
         return self._card
 
     def _tell_of(self, part: str) -> tuple[Callable[[], None], Callable[[], None]]:

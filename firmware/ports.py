@@ -134,8 +134,15 @@ class Ear(Protocol):
 class ReplySink(Protocol):
     """Where a reply goes: playback. What belongs to an older turn is dropped by the stream."""
 
-    def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:
-        """Take one Opus packet of the reply to ``turn``."""
+    def reply_packet(
+        self,
+        turn: int,
+        connection: int,
+        packet: bytes,
+        sample_rate_hz: int,
+        number: int | None = None,
+    ) -> None:
+        """Take one Opus packet of the reply to ``turn``; ``number`` is as the gateway counts."""
         ...
 
     def reply_pcm(
@@ -148,6 +155,9 @@ class ReplySink(Protocol):
         """
         ...
 
-    def reply_end(self, turn: int, connection: int) -> None:
-        """Note that the reply to ``turn`` is complete."""
+    def reply_end(self, turn: int, connection: int, pieces: int | None = None) -> None:
+        """Note that the reply to ``turn`` is complete; of how many pieces, if that is known.
+
+        Packets that are missing then may still come.
+        """
         ...

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from hardware.pcm import (
     FRAME_BYTES,
     FRAME_MS,
+    FRAME_SAMPLES,
+    SAMPLE_BYTES,
     SAMPLE_RATE_HZ,
     SAMPLES_PER_MS,
     from_bytes,
@@ -71,11 +73,16 @@ class _Hearing(Session):
         self._form: Form = OURS
         self._resampler: Resampler | None = None
         self._pending = b""
+        self._taken = 0
+        """Samples of each channel that have come, as the card counts them."""
+        self._given = 0
+        """Samples of ours that have gone on."""
 
     def prepare(self, form: Form) -> None:
         """Get ready for what the device gives."""
         self._form = form
         self._pending = b""
+        self._taken = self._given = 0
         self._resampler = None
         if form.rate_hz != SAMPLE_RATE_HZ:
             self._resampler = Resampler(form.rate_hz, SAMPLE_RATE_HZ, FOR_LIVE)
@@ -134,12 +141,17 @@ class _Hearing(Session):
         if self._form.is_ours and len(data) == FRAME_BYTES and not self._pending:
             yield data, captured_ms
             return
-        captured_ms -= len(self._pending) // 2 // SAMPLES_PER_MS
+        # What waits for more, here and in the resampler, is older than what comes.
+        began_ms = captured_ms - round(
+            self._taken * 1000 / self._form.rate_hz - self._given / SAMPLES_PER_MS
+        )
+        self._taken += len(data) // (SAMPLE_BYTES * self._form.channels)
         self._pending += self._converted(data)
         while len(self._pending) >= FRAME_BYTES:
-            yield self._pending[:FRAME_BYTES], captured_ms
+            yield self._pending[:FRAME_BYTES], began_ms
             self._pending = self._pending[FRAME_BYTES:]
-            captured_ms += FRAME_MS
+            self._given += FRAME_SAMPLES
+            began_ms += FRAME_MS
 
     def _converted(self, data: bytes) -> bytes:
         if self._form.is_ours:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import array
 from typing import TYPE_CHECKING, Final
 
-from hardware.pcm import FRAME_MS, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE_HZ, from_bytes
+from hardware.errors import MisuseError
+from hardware.pcm import (
+    FRAME_BYTES,
+    FRAME_MS,
+    FRAME_SAMPLES,
+    SAMPLE_BYTES,
+    SAMPLE_RATE_HZ,
+    SAMPLES_PER_MS,
+    from_bytes,
+)
 from hardware.portaudio import CONTINUE, OURS
 from hardware.resampler import FOR_LIVE, Resampler
 from hardware.sound_line import Counters, Line, Session
@@ -50,11 +59,16 @@ class _Playing(Session):
         self._form: Form = OURS
         self._resampler: Resampler | None = None
         self._pending = b""
+        self._pulled = 0
+        """Samples of ours that were pulled."""
+        self._given = 0
+        """Samples of each channel that the card was given."""
 
     def prepare(self, form: Form) -> None:
         """Get ready for what the device takes."""
         self._form = form
         self._pending = b""
+        self._pulled = self._given = 0
         self._resampler = None
         if form.rate_hz != SAMPLE_RATE_HZ:
             self._resampler = Resampler(SAMPLE_RATE_HZ, form.rate_hz, FOR_LIVE)
@@ -83,9 +97,16 @@ class _Playing(Session):
         held_ms = held_ms if 0 <= held_ms <= LATENCY_MS_MAX else 0
         sound = self._pending
         while len(sound) < wanted_bytes:
-            self.latency_ms = held_ms + self._ms(len(sound))
-            sound += self._converted(self._source(FRAME_SAMPLES))
+            # The card is given what is left of the last frame first, and the resampler lags.
+            lag_ms = self._pulled / SAMPLES_PER_MS - self._given * 1000 / self._form.rate_hz
+            self.latency_ms = held_ms + round(lag_ms)
+            frame = self._source(FRAME_SAMPLES)
+            if len(frame) != FRAME_BYTES:
+                raise MisuseError(f"the speaker's source gave {len(frame)} bytes for a frame")
+            self._pulled += FRAME_SAMPLES
+            sound += self._converted(frame)
         self._pending = sound[wanted_bytes:]
+        self._given += wanted_bytes // (self._form.channels * SAMPLE_BYTES)
         # It may have been closed meanwhile: then nothing of this is to be heard.
         return sound if self.is_live else b""
 
@@ -101,9 +122,6 @@ class _Playing(Session):
                 spread[channel :: self._form.channels] = samples
             samples = spread
         return samples.tobytes()
-
-    def _ms(self, size: int) -> int:
-        return size * 1000 // (self._form.rate_hz * self._form.channels * SAMPLE_BYTES)
 
 
 class CardSpeaker:

@@ -15,7 +15,8 @@ HardwareError
     │   └── ClipUnwritableError       it cannot be written
     ├── CodecError                Opus failed
     │   ├── CodecLibraryError         the shared libraries or their bindings are not there
-    │   └── CorruptPacketError        a packet that is not Opus; the decoder stays usable
+    │   ├── CorruptPacketError        a packet that is not Opus; the decoder stays usable
+    │   └── CorruptFileError          a file that is not Ogg Opus, or damaged
     ├── SoundError                the sound card cannot be used; the message says what to do
     │   ├── SoundLibraryError         PyAudio or PortAudio is not there
     │   ├── SoundDeviceError          there is no such microphone or speaker, or none at all
@@ -102,6 +103,10 @@ class CodecLibraryError(CodecError):
 
 class CorruptPacketError(CodecError):
     """A packet cannot be decoded: drop it and conceal the gap. The decoder stays usable."""
+
+
+class CorruptFileError(CodecError):
+    """A file is not Ogg Opus of one channel, or is damaged: nothing of it can be relied on."""
 
 
 class SoundError(FaultError):

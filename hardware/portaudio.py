@@ -42,6 +42,8 @@ INT_16: Final = 8
 CONTINUE: Final = 0
 INPUT_OVERFLOW: Final = 2
 OUTPUT_UNDERFLOW: Final = 4
+FORM_ERRORS: Final = frozenset((-9997, -9998, -9994))
+"""Not this rate, not so many channels, not this format: another form may do."""
 
 Direction = Literal["microphone", "speaker"]
 
@@ -212,10 +214,7 @@ class PortAudio:
                 **how,
             )
         except (OSError, ValueError) as error:
-            raise SoundStreamError(
-                f"the {direction} {device.name!r} cannot be opened ({error}): is it connected, "
-                "and does nobody else use it?"
-            ) from error
+            raise _cannot_be_opened(direction, device, error) from error
 
     def end(self) -> None:
         """End the library; every stream must be closed. It begins anew when it is next needed."""
@@ -260,12 +259,21 @@ class PortAudio:
             try:
                 if self._library().is_format_supported(form.rate_hz, **how):
                     return form
-            except ValueError:
-                continue
+            except ValueError as error:
+                if not FORM_ERRORS.intersection(error.args):
+                    raise _cannot_be_opened(direction, device, error) from error
         raise SoundStreamError(
-            f"the {direction} {device.name!r} cannot be opened at any rate: is it connected, does "
-            "nobody else use it, and does it do 16-bit samples?"
+            f"the {direction} {device.name!r} can do none of our rates with 16-bit samples: "
+            "use another, or have ALSA convert (a `plug` in /etc/asound.conf)"
         )
+
+
+def _cannot_be_opened(direction: Direction, device: Device, error: Exception) -> SoundStreamError:
+    told = next((part for part in error.args if isinstance(part, str)), type(error).__name__)
+    return SoundStreamError(
+        f"the {direction} {device.name!r} cannot be opened ({told}): is it connected, and does "
+        "nobody else use it?"
+    )
 
 
 def forms(device: Device) -> list[Form]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from hardware.portaudio import PortAudio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from hardware.clock import Clock
     from hardware.portaudio import Stream
@@ -38,14 +38,16 @@ class SoundCard:
 
     Args:
         clock: Whose time.
+        thread: One thread for it alone, which must not keep the process alive: it may hang for
+            ever. It is shut down at the end.
         portaudio: The library; the thread's own from then on.
     """
 
-    def __init__(self, clock: Clock, portaudio: PortAudio | None = None) -> None:
+    def __init__(self, clock: Clock, thread: Executor, portaudio: PortAudio | None = None) -> None:
         self._clock = clock
         self._portaudio = PortAudio() if portaudio is None else portaudio
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sound")
+        self._thread = thread
         self._lines: list[Line[Any]] = []
         self._is_closed = False
         self._is_settling = False
@@ -66,7 +68,7 @@ class SoundCard:
 
     def settle_from_thread(self) -> None:
         """Do the same, in any thread, whatever the loop is doing."""
-        with contextlib.suppress(RuntimeError):  # it is closed
+        with contextlib.suppress(Exception):  # it is shut down: everything is closed
             self._thread.submit(self._settle)
 
     def inspect(self, line: Line[Any]) -> None:

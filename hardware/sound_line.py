@@ -62,6 +62,17 @@ class Counters:
     failures: int = 0
     """Times that the line was found not to work, having worked before."""
 
+    def gauges(self, direction: Direction) -> Mapping[str, Callable[[], float]]:
+        """Return what is worth telling of a direction, by the names it has at the cloud."""
+        told = {
+            f"{direction}Glitches": lambda: self.glitches,
+            f"{direction}Failures": lambda: self.failures,
+        }
+        if direction == "microphone":
+            told["microphoneFramesDropped"] = lambda: self.frames_dropped
+            told["microphoneLapses"] = lambda: self.lapses
+        return told
+
 
 class Session:
     """One opening of a line. `callback` runs in PortAudio's thread.

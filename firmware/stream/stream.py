@@ -360,15 +360,16 @@ class Stream:
 
     def _pass_piece(self, piece: ReplyPiece) -> None:
         turn = self._present(piece.turn)
-        if turn is None or not turn.takes_reply:
+        number = piece.sequence if isinstance(piece, ReplyPacket) else None
+        if turn is None or not (turn.takes_reply or (number is not None and turn.takes_late)):
             self.counters.reply_packets_dropped += 1
             return
-        turn.count(piece.sequence if isinstance(piece, ReplyPacket) else None)
+        turn.count(number)
         match piece:
             case ReplyPacket():
                 turn.has_sounded = True
                 self._reply_sink.reply_packet(
-                    turn.number, turn.connection, piece.packet, piece.sample_rate_hz
+                    turn.number, turn.connection, piece.packet, piece.sample_rate_hz, number
                 )
             case ReplyPcm():
                 self._pass_sound(
@@ -408,7 +409,8 @@ class Stream:
         self._pass_sound(turn, turn.joiner.finish)
         if turn.has_sounded:
             turn.is_replied = True
-            self._reply_sink.reply_end(turn.number, turn.connection)
+            turn.pieces_awaited = missing if turn.pieces_numbered else 0
+            self._reply_sink.reply_end(turn.number, turn.connection, end.pieces)
         else:
             # Nobody would hear that the turn is over.
             self._fail(turn, "AUDIO_ERROR")

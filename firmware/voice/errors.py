@@ -4,12 +4,14 @@ VoiceError
 ├── MisuseError         we were misused: a bug in the caller, whatever the world does
 └── FaultError          the world failed, or somebody handed us something unusable
     ├── SettingError           a setting cannot be; `key` names it
+    ├── SoundError             one of the toy's own sounds is missing or damaged; `path` names it
     ├── WakeWordModelError     the file of a wake word cannot be had; `reason` says why
     └── WakeWordRefusedError   a wake word cannot be used; `reason` says why
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 WakeWordRefusal = Literal[
@@ -107,3 +109,16 @@ class WakeWordModelError(FaultError):
         super().__init__(f"the model of a wake word cannot be had: {reason}")
         self.reason: WakeWordModelFault = reason
         self.is_passing = reason in {"unreachable", "unstorable"}
+
+
+class SoundError(FaultError):
+    """One of the toy's own sounds cannot be used.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        """Compose the one line that a person reads: the file first, then what is the matter."""
+        super().__init__(f"{path}: {problem}")
+        self.path = path

@@ -26,6 +26,7 @@ _RANGES: Final = {
     "opus_expected_loss_percent": (0, 100),
     "backlog_ms_max": (40, 5_000),
     "jitter_target_ms": (0, 1_000),
+    "jitter_target_ms_max": (0, 2_000),
     "jitter_ms_max": (1_000, 600_000),
     "last_reply_ms_max": (0, 600_000),
     "reply_bytes_max": (10_000, 16_000_000),
@@ -38,6 +39,7 @@ _RANGES: Final = {
 _AT_MOST: Final = (
     ("speech_start_ms", "speech_start_window_ms"),
     ("silence_percent", "voice_percent"),
+    ("jitter_target_ms", "jitter_target_ms_max"),
     ("opus_bitrate_bps_min", "opus_bitrate_bps"),
     ("opus_bitrate_bps", "opus_bitrate_bps_max"),
 )
@@ -87,7 +89,10 @@ class VoiceSettings:
         240, "speech that may wait for the network before less is spent on it", unit="ms"
     )
     jitter_target_ms: int = setting(
-        60, "collected of a reply before it plays, and again after a gap", unit="ms"
+        60, "collected of a reply before it plays, and again after a gap, at least", unit="ms"
+    )
+    jitter_target_ms_max: int = setting(
+        400, "collected of a reply where the network is uneven, at most", unit="ms"
     )
     jitter_ms_max: int = setting(120_000, "kept of a reply ahead of its playing", unit="ms")
     last_reply_ms_max: int = setting(120_000, "kept of the last reply, to play it again", unit="ms")

@@ -140,7 +140,7 @@ def test_an_unknown_section_like_none_is_refused_with_all_names(file: Path) -> N
     file.write_text("[qqq]\n")
     assert refused(file) == (
         f"{file}: section [qqq] is not known: "
-        "known are audio, cloud, device, identity, metrics, store, stream, voice"
+        "known are audio, cloud, device, identity, metrics, sound, store, stream, voice"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -172,9 +173,14 @@ class FakeBinding:
         device = self._devices[index]
         limit = device.inputs if side == "input" else device.outputs
         if device.is_gone or device not in self._room.devices:
-            raise error(-9985, "Device unavailable")
+            raise _error(error, -9985, "Device unavailable")
         if rate not in device.rates or channels not in device.channels or channels > limit:
-            raise error(-9997, "Invalid sample rate")
+            raise _error(error, -9997, "Invalid sample rate")
+
+
+def _error(kind: type[Exception], number: int, says: str) -> Exception:
+    """Return an error as PyAudio makes it, whose arguments stand in one order or the other."""
+    return kind(number, says) if kind is OSError else kind(says, number)
 
 
 @dataclass
@@ -195,7 +201,8 @@ class Room:
     def __post_init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.clock = Clock()
-        self.card = SoundCard(self.clock, PortAudio(lambda: FakeBinding(self)))
+        thread = ThreadPoolExecutor(max_workers=1)
+        self.card = SoundCard(self.clock, thread, PortAudio(lambda: FakeBinding(self)))
         self._loop_thread = threading.get_ident()
 
     @property
@@ -215,7 +222,7 @@ class Room:
 
     def sound(self, size: int) -> bytes:
         """Return what is to be heard in the room: the milliseconds it is, as samples."""
-        return self.clock.monotonic_ms().to_bytes(2, "little") * (size // 2)
+        return (self.clock.monotonic_ms() % 30_000).to_bytes(2, "little") * (size // 2)
 
     def unplug(self, name: str) -> Plugged:
         """Take a device out; its streams die."""

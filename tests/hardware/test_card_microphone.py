@@ -489,6 +489,6 @@ def test_a_card_at_another_rate_gives_frames_of_ours(rate_hz: int, channels: int
         captured = [at_ms for _, at_ms, _ in desk.frames]
         steps = {after - before for before, after in itertools.pairwise(captured)}
         assert steps <= {19, 20, 21}
-        assert all(0 <= came - at_ms - 20 <= 25 for _, at_ms, came in desk.frames)
+        assert all(0 <= came - at_ms - 20 <= 45 for _, at_ms, came in desk.frames)
 
     at_a_desk(claim, card)

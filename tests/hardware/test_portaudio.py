@@ -128,12 +128,28 @@ def test_a_card_that_cannot_do_ours_is_opened_in_the_nearest_form(
 def test_a_card_that_does_nothing_at_all_is_an_error_that_says_so() -> None:
     def claim(_: Room, library: PortAudio) -> None:
         device = library.find("speaker", "card")
-        with pytest.raises(SoundStreamError, match="'card' cannot be opened at any rate"):
+        with pytest.raises(SoundStreamError, match="'card' can do none of our rates"):
             library.form_of("speaker", device)
         with pytest.raises(SoundStreamError, match=r"'card' cannot be opened .*does nobody else"):
             library.open("speaker", device, Form(16_000, 1), lambda *_: (None, 0))
 
     in_a_room(claim, Plugged("card", outputs=2, rates=()))
+
+
+def test_of_a_card_that_is_not_there_no_other_form_is_tried() -> None:
+    """Each would be a line of PortAudio's on standard error."""
+
+    def claim(room: Room, library: PortAudio) -> None:
+        device = library.find("speaker", "card")
+        room.devices.clear()
+        with pytest.raises(SoundStreamError) as raised:
+            library.form_of("speaker", device)
+        assert str(raised.value) == (
+            "the speaker 'card' cannot be opened (Device unavailable): is it connected, and does "
+            "nobody else use it?"
+        )
+
+    in_a_room(claim, Plugged("card", outputs=2))
 
 
 def test_every_form_that_is_tried_has_whole_samples_in_20_ms() -> None:

@@ -51,6 +51,10 @@ class Exchange(NamedTuple):
         """The rows of the state table that fired."""
         return [step.row for step in self.steps]
 
+    def understood(self, words: str) -> bool:
+        """Tell whether that was recognised; a last word that nobody said does not count."""
+        return str(self.turn["transcript"]).startswith(words)
+
     def aligned(self, heard: SoundRecording) -> Alignment:
         """Compare what the cloud sent with what the speaker played."""
         return align(base64.b64decode(self.sent["decoded"] or self.sent["pcm"]), heard.pcm)

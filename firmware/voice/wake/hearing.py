@@ -106,11 +106,13 @@ class Hearing:
         word_ms = self._held_ms
         if word_ms is None:
             return _NOTHING
+        judged_ms = word_ms + ECHO_MS_MAX
+        if now_ms >= judged_ms:
+            played.pass_to(now_ms, is_over=True)
         is_echo = played.has_word_near(word_ms, ECHO_MS_MAX)
-        if not is_echo and played.until_ms is not None:
-            known_ms = max(now_ms, played.until_ms)
-            if known_ms < word_ms + ECHO_MS_MAX:
-                return _NOTHING
+        is_known = played.until_ms is None or max(now_ms, played.until_ms) >= judged_ms
+        if not (is_echo or is_known):
+            return _NOTHING
         self._held_ms = None
         return Finding(is_echo=True) if is_echo else Finding(word_ms)
 

@@ -23,7 +23,7 @@ TIME_SHARE_MAX: Final = 0.25
 """Most that an engine may take of the time that the sound lasts, here and now."""
 
 _SEED: Final = 5
-_SENTENCES_EACH: Final = 70
+SENTENCES_EACH: Final = 70
 _NOISE_S: Final = 5
 _NOISE_LEVELS: Final = (0.0, 10.0, 3_000.0)
 
@@ -45,7 +45,7 @@ def try_model(model: Path, dictionary: Path) -> ModelRecipe:
             raise WakeWordRefusedError("bad_model")
         endless = sentences(tuple(vocabulary(dictionary)), Random(_SEED))  # noqa: S311 - repeatable
         for voice in EXAMINERS:
-            said = say(list(islice(endless, _SENTENCES_EACH)), voice)
+            said = say(list(islice(endless, SENTENCES_EACH)), voice)
             highest.append(_highest(engine, said.tobytes()))
     except (RuntimeError, ValueError, OverflowError) as error:
         raise WakeWordRefusedError("bad_model") from error

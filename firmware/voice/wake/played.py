@@ -10,10 +10,11 @@ from hardware.pcm import FRAME_BYTES, FRAME_MS
 if TYPE_CHECKING:
     from firmware.voice.wake.engine import Engine
 
-GAP_MS_MIN: Final = 60
-"""Shorter gaps between two frames are the speaker's hurry: it may pull several at once."""
+GAP_MS_MIN: Final = 200
+"""Shorter gaps between two frames are the speaker's hurry: it may pull several at once, or late. A
+word with a hole torn into it would not be found."""
 
-STARVED_MS_MIN: Final = 100
+STARVED_MS_MIN: Final = 260
 """Time that must have passed without a frame before there was silence instead of one."""
 
 TAIL_MS: Final = 600
@@ -56,9 +57,15 @@ class Played:
         self._feed(frame, heard_ms + FRAME_MS)
         self._sounded_ms = heard_ms + FRAME_MS
 
-    def pass_to(self, now_ms: int) -> None:
-        """Note that the room has come to this time: what was not played by now is silence."""
-        if self._until_ms is not None and now_ms - self._until_ms >= STARVED_MS_MIN:
+    def pass_to(self, now_ms: int, *, is_over: bool = False) -> None:
+        """Note that the room has come to this time: what was not played by now is silence.
+
+        A frame may be late; it is not waited for where it `is_over`.
+        """
+        if self._until_ms is None:
+            return
+        is_silent = is_over or self._until_ms > self._sounded_ms
+        if is_silent or now_ms - self._until_ms >= STARVED_MS_MIN:
             self._be_silent(now_ms)
 
     def has_word_near(self, at_ms: int, within_ms: int) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmware.ports import LinkQuality
 from firmware.voice.capture import Capture
+from firmware.voice.cues import packaged
 from firmware.voice.playback import OnHeard, Playback
 from firmware.voice.settings import VoiceSettings
 from firmware.voice.volume import Volume
@@ -19,6 +20,8 @@ from hardware.sim.speaker import VirtualSpeaker
 from tests.hardware.voices import frames, tone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from firmware.ports import SpeechFormat
     from hardware.microphone import OnFrame
     from hardware.speaker import Source
@@ -136,7 +139,7 @@ class PlaybackRig:
         self.speaker: VirtualSpeaker
         self.settings = settings or VoiceSettings()
         self.playback = Playback(
-            self.settings, self.clock, self.posted, self._make_speaker, on_heard
+            self.settings, self.clock, self.posted, self._make_speaker, on_heard=on_heard
         )
 
     def _make_speaker(self, source: Source) -> VirtualSpeaker:
@@ -152,14 +155,22 @@ class PlaybackRig:
         """Perform one of its effects."""
         self.playback.effects[effect](**fields)
 
-    def receive(self, turn: int, packets: list[bytes], *, connection: int = 1) -> None:
-        """Let packets of a reply arrive, all at once."""
-        for packet in packets:
-            self.playback.reply_packet(turn, connection, packet, 16_000)
+    def receive(
+        self,
+        turn: int,
+        packets: list[bytes],
+        *,
+        connection: int = 1,
+        numbers: Iterable[int] | None = None,
+    ) -> None:
+        """Let packets of a reply arrive, all at once, with numbers or without."""
+        without: list[None] = [None] * len(packets)
+        for packet, number in zip(packets, numbers or without, strict=True):
+            self.playback.reply_packet(turn, connection, packet, 16_000, number)
 
-    def end(self, turn: int, *, connection: int = 1) -> None:
+    def end(self, turn: int, *, connection: int = 1, pieces: int | None = None) -> None:
         """Let the end of a reply arrive."""
-        self.playback.reply_end(turn, connection)
+        self.playback.reply_end(turn, connection, pieces)
 
     @property
     def sounds(self) -> list[bytes]:
@@ -169,6 +180,12 @@ class PlaybackRig:
     def expected(self, packets: list[bytes]) -> list[bytes]:
         """What shall be heard of a reply."""
         return loud(frames(decoded(packets)), self.settings)
+
+
+@cache
+def cue_frames(name: str) -> tuple[bytes, ...]:
+    """The whole of a sound of the toy's own."""
+    return tuple(packaged()[name].frames())
 
 
 def loud(sounds: list[bytes], settings: VoiceSettings | None = None) -> list[bytes]:

@@ -111,8 +111,9 @@ def test_the_model_works_on_the_thread_that_asks_it() -> None:
     code = (
         "import os\n"
         "from firmware.voice.activity import CHUNK_BYTES, SileroModel\n"
+        "before = len(os.listdir('/proc/self/task'))  # numpy has some of its own\n"
         "SileroModel().probability(bytes(CHUNK_BYTES))\n"
-        "print(len(os.listdir('/proc/self/task')), os.environ.get('OMP_THREAD_LIMIT'))\n"
+        "print(len(os.listdir('/proc/self/task')) - before, os.environ.get('OMP_THREAD_LIMIT'))\n"
     )
     for limit in ({}, {"OMP_THREAD_LIMIT": "3"}):
         environment = {
@@ -127,7 +128,7 @@ def test_the_model_works_on_the_thread_that_asks_it() -> None:
             timeout=60,
             check=True,
         )
-        assert finished.stdout.split() == ["1", limit.get("OMP_THREAD_LIMIT", "None")]
+        assert finished.stdout.split() == ["0", limit.get("OMP_THREAD_LIMIT", "None")]
 
 
 def test_a_variable_that_was_set_is_set_again(monkeypatch: pytest.MonkeyPatch) -> None:

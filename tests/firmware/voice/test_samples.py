@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from firmware.voice.arrivals import Arrivals
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.packet import Pcm, cut, duration_ms, size_bytes
 from firmware.voice.playback import MAKING_MS_MAX, Playback
@@ -151,10 +152,10 @@ def test_frame_that_takes_long_is_the_only_one_in_its_turn_of_the_loop() -> None
 def test_jitter_buffer_counts_samples_as_it_counts_packets() -> None:
     """By length and by size, whatever their rate."""
     pieces = cut(Pcm(tone(500, 1_000, 22_050).tobytes(), 22_050, 1))
-    jitter = JitterBuffer(target_ms=60, ms_max=200, bytes_max=1_000_000)
-    assert [jitter.push(piece, 0) for piece in pieces[:11]] == [True] * 10 + [False]
-    jitter = JitterBuffer(target_ms=60, ms_max=10_000, bytes_max=5 * 882)
-    assert [jitter.push(piece, 0) for piece in pieces[:6]] == [True] * 5 + [False]
+    jitter = JitterBuffer(Arrivals(start_ms=60, ms_max=60), ms_max=200, bytes_max=1_000_000)
+    assert [jitter.push(piece, 0) for piece in pieces[:11]] == ["taken"] * 10 + ["refused"]
+    jitter = JitterBuffer(Arrivals(start_ms=60, ms_max=60), ms_max=10_000, bytes_max=5 * 882)
+    assert [jitter.push(piece, 0) for piece in pieces[:6]] == ["taken"] * 5 + ["refused"]
     recording = Recording(ms_max=100, bytes_max=1_000_000)
     for piece in pieces:
         recording.keep(piece)
@@ -206,7 +207,7 @@ def test_samples_of_another_turn_are_stale() -> None:
         rig.perform("speaker", mode="reply", turn=2)
         rig.playback.reply_pcm(1, 1, tone(500, 100).tobytes(), 16_000)
         await pass_ms(200)
-        assert rig.playback.packets_stale == 5
+        assert rig.playback.packets["stale"] == 5
         assert rig.sounds == []
         rig.playback.close()
 
@@ -224,7 +225,7 @@ def test_samples_for_which_there_is_no_room_are_refused() -> None:
         rig.end(1)
         rig.perform("speaker", mode="reply", turn=1)
         await pass_ms(4_000)
-        assert rig.playback.packets_refused == 100
+        assert rig.playback.packets["refused"] == 100
         assert rig.sounds == loud(frames(pcm[:32_000]))
         rig.playback.close()
 
@@ -272,7 +273,7 @@ def test_ten_seconds_at_once_do_not_hold_up_the_loop(rate_hz: int, channels: int
         clock.time(lambda: playback.reply_end(1, 1))
         await pass_ms(11_000)
         playback.close()
-        assert playback.packets_refused == 0
+        assert playback.packets["refused"] == 0
         assert posted.names == ["reply_began", "reply_played"]
         return clock.longest_ms, len(pcm)
 

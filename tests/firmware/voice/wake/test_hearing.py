@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Final
 
 import pytest
@@ -112,6 +113,29 @@ def test_a_word_at_the_very_end_of_a_reply_is_found_in_it() -> None:
     assert len(room.playback.heard) > 60
 
 
+@pytest.mark.parametrize("late_ms", [0, 100, 280])
+def test_a_word_after_the_last_sound_of_a_reply_is_found_in_time(late_ms: int) -> None:
+    """An engine may tell of a word in the silence after it, which is not waited for too long."""
+    room = Room()
+    told = count()
+    ears = room.playback.hear
+    room.playback.hear = lambda frame: ears(frame) or next(told) == 55  # type: ignore[method-assign]  # 100 ms after the last sound
+    found = room.live({1_100 + late_ms: WORD}, reply(1_000), until_ms=2_000)
+    assert [(f.word_ms, f.is_echo) for f in found.values() if f.word_ms or f.is_echo] == [
+        (None, True)
+    ]
+
+
+def test_a_speaker_that_is_late_tears_no_hole_into_a_word() -> None:
+    """Frames that come 120 ms late are still the next ones."""
+    room = Room()
+    for now_ms in range(0, 2_000, STEP_MS):
+        if now_ms < 600 or now_ms >= 720:
+            room.hearing.take_played(SPEECH, now_ms)
+        room.hearing.hear(SILENCE, now_ms)
+    assert SILENCE not in room.playback.heard
+
+
 def test_after_the_reply_a_word_counts_at_once_again() -> None:
     told = Room().words({2_000: WORD}, reply(1_000))
     assert told == {2_020: 2_020}
@@ -122,7 +146,7 @@ def test_pauses_of_a_reply_are_heard_as_pauses() -> None:
     room = Room()
     played = reply(400) | {at + 800: frame for at, frame in reply(400).items()}
     room.live({}, played, until_ms=1_100)
-    assert room.playback.heard == [SPEECH] * 20 + [SILENCE] * 20 + [SPEECH] * 15
+    assert room.playback.heard == [SPEECH] * 20 + [SILENCE] * 19 + [SPEECH] * 15
 
 
 def test_a_speaker_that_pulls_several_frames_at_once_leaves_no_gap() -> None:

@@ -13,7 +13,7 @@ from firmware.voice.wake.prepared import Prepared
 from firmware.voice.wake.preparing import prepare
 from tests.firmware.voice.wake.speech import heard_ms, spoken
 
-SPEAKABLE = {"alexa": "Alexa!", "okay_nabu": "Okay nah boo!"}
+SPEAKABLE = {"alexa": "Alexa!", "hey_mycroft": "Hey Mycroft!", "okay_nabu": "Okay nah boo!"}
 
 
 @pytest.mark.parametrize("word", STOCK_WORDS)
@@ -63,7 +63,7 @@ def test_stock_word_is_known_however_it_is_written(phrase: str) -> None:
     assert stock_word(phrase) == "alexa"
 
 
-@pytest.mark.parametrize("phrase", ["", "alex", "alexa please", "hello teddy bear"])
+@pytest.mark.parametrize("phrase", ["", "alex", "alexa please", "hello teddy bear", "hey jarvis"])
 def test_other_phrases_are_no_stock_word(phrase: str) -> None:
     assert stock_word(phrase) is None
 
