@@ -27,7 +27,7 @@ from simulator.voices import VOICES
 if TYPE_CHECKING:
     from firmware.voice.wake.engine import Engine
 
-STOCK_WORDS: Final = ("alexa", "okay nabu")
+STOCK_WORDS: Final = ("alexa", "hey mycroft", "okay nabu")
 PHRASES: Final = ("hey pommai", "hey teddy bear")
 """Words of a family's own, of which the toy can tell that they will do."""
 REFUSED_PHRASES: Final = ("teddy", "good morning robot")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hardware.pcm import BYTES_PER_MS
 from simulator.bench import tone
 from simulator.bench.timing import BURST_GAPS_MS, LATE_MS, Timings, _bursts
@@ -23,7 +25,7 @@ def test_what_is_in_time_is_within_the_budgets() -> None:
 def test_what_is_late_once_in_a_hundred_matters_where_the_budget_says_so() -> None:
     timings = _good()
     for taken in (timings.to_wire, timings.to_speaker, timings.press_to_silence):
-        taken += [LATE_MS] * 2
+        taken.extend([LATE_MS] * 2)
     assert _missed(timings) == ["barge-in by button → silence"]
 
 
@@ -35,6 +37,6 @@ def test_what_never_came_is_not_in_time() -> None:
 def test_bursts_are_apart_and_no_two_gaps_are_alike() -> None:
     begins = tone.begins(_bursts())
     assert len(begins) == len(BURST_GAPS_MS)
-    gaps = {later - earlier for earlier, later in zip(begins, begins[1:], strict=False)}
+    gaps = {later - earlier for earlier, later in pairwise(begins)}
     assert len(gaps) == len(begins) - 1
     assert len(_bursts()) > begins[-1] * 2 + 100 * BYTES_PER_MS
