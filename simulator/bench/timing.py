@@ -22,7 +22,7 @@ from simulator.bench.latency import Uplink, bursts_ms, to_wire_ms
 from simulator.bench.rig import Rig
 
 TURNS: Final = 40
-STOPS: Final = 20
+STOPS: Final = 15
 
 BURST_MS: Final = 60
 BURST_GAPS_MS: Final = (150, 211, 307, 257, 293)

@@ -27,11 +27,11 @@ from simulator.voices import VOICES
 if TYPE_CHECKING:
     from firmware.voice.wake.engine import Engine
 
-STOCK_WORDS: Final = ("alexa", "okay nabu")
-PHRASES: Final = ("hey teddy bear", "good morning robot")
+STOCK_WORDS: Final = ("alexa", "hey mycroft", "okay nabu")
+PHRASES: Final = ("hey pommai", "hey teddy bear")
 """Words of a family's own, of which the toy can tell that they will do."""
-REFUSED_PHRASES: Final = ("teddy", "what are you doing")
-"""And some that will not: too short, or said all the time."""
+REFUSED_PHRASES: Final = ("teddy", "good morning robot")
+"""And some that will not: one is too short, one is too easily mistaken."""
 
 JUDGEMENTS: Final = ("too_short", "too_long", "unspeakable", "too_easily_mistaken", "not_heard")
 """Refusals that say something of the phrase, not of this machine."""
@@ -88,7 +88,9 @@ class Word:
         """Return what is told of it."""
         came = f"refused, {self.refusal}" if self.refusal else "accepted"
         is_right = self.refusal in JUDGEMENTS if shall_be_refused else not self.refusal
-        verdict = Figure("voice", f"{self.phrase!r}: {came}", "", is_right, None, 1, least=True)
+        verdict = Figure(
+            "voice", f"{self.phrase!r}: {came}", "", float(is_right), None, 1, least=True
+        )
         if self.refusal:
             return [verdict]
         name = f"{self.phrase!r} ({self.facts['kind']})"
