@@ -144,8 +144,6 @@ class Toy:
         )
         self._body = Body(self.board.lights, self.loop.post, self._probes)
         if self.backend is not None:
-        self._body = Body(self.board.lights, self.loop.post, self._probes)
-        if self.backend is not None:
             self.backend.watch(
                 {
                     **self.capture.gauges,
