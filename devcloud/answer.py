@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from devcloud.audio import SAMPLE_RATE_HZ, AudioFormat
 from devcloud.dialects.messages import ErrorCode, Piece, due_s
 from devcloud.packet_loss import PacketLoss
 from devcloud.replies import choose_reply
+from devcloud.tone import tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from devcloud.connection import Connection, Services
     from devcloud.recognition import Utterance
     from devcloud.speech import Speech
+    from devcloud.spoken import Spoken
     from devcloud.turns import Turn
 
 REPEATED_PIECES: Final = 10
@@ -61,7 +64,8 @@ class Answer:
         wanted = self._services.options.now.reply_text
         turn.reply = choose_reply(turn.transcript) if wanted is None else wanted
         await to.send(dialect.text_response(turn.reply, turn.turn))
-        speech = await self._services.speaker.speak(turn.reply)
+        tone_ms = self._services.options.now.reply_tone_ms
+        speech = tone(tone_ms) if tone_ms else await self._services.speaker.speak(turn.reply)
         await self._speak(speech, turn, ended_s)
 
     async def repeat(self, turn: int | None) -> None:
@@ -81,7 +85,8 @@ class Answer:
         now_s = asyncio.get_running_loop().time
         begun_s = now_s()
         last = Piece(b"", -1, dialect.reply_format, SAMPLE_RATE_HZ)
-        for piece, after_s in self._arriving(speech, turn):
+        spoken = self._services.spoken.begin(turn, speech, dialect.reply_format)
+        for piece, after_s in self._arriving(speech, spoken):
             to.cut_if_due("cut_reply_after_packets", turn.reply_packets_sent)
             await asyncio.sleep(begun_s + after_s - now_s())
             await to.send(dialect.audio(piece, turn.turn))
@@ -91,6 +96,7 @@ class Answer:
             self._services.counters.late_packets += turn.cancelled
             if turn.first_packet_ms is None:
                 turn.first_packet_ms = round((now_s() - ended_s) * 1000, 1)
+                turn.first_packet_at_ms = round(time.monotonic() * 1000, 3)
             last = max(last, piece, key=lambda one: one.sequence)
         to.cut_if_due("cut_reply_after_packets", turn.reply_packets_sent)
         if not last.is_final:
@@ -98,14 +104,13 @@ class Answer:
             await to.send(dialect.audio(end, turn.turn))
         turn.completed = True
 
-    def _arriving(self, speech: Speech, turn: Turn) -> Iterator[tuple[Piece, float]]:
+    def _arriving(self, speech: Speech, spoken: Spoken) -> Iterator[tuple[Piece, float]]:
         """Give a reply's pieces as they are to arrive: when, in seconds after its beginning."""
         dialect, options = self._connection.dialect, self._services.options.now
-        spoken = self._services.spoken.begin(turn, speech, dialect.reply_format)
         way = PacketLoss(self._services.faults)
         for piece in reply_audio.pieces(speech, dialect.name, dialect.reply_format, options):
             spoken.add(piece)
-            turn.reply_packets = piece.sequence + 1
+            spoken.turn.reply_packets = piece.sequence + 1
             if piece.format is AudioFormat.OPUS:
                 yield from way.send(piece, due_s(piece.media_ms))
             else:

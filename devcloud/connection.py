@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from devcloud.deployment import Deployment
     from devcloud.dialects.dialect import Dialect
     from devcloud.faults import FaultBoard
+    from devcloud.heard import Heard, HeardLog
     from devcloud.late_audio import LateAudio
     from devcloud.recognition import Recogniser, Utterance
     from devcloud.sockets import Sockets
@@ -74,6 +75,7 @@ class Services:
     options: StreamOptionsBoard
     late_audio: LateAudio
     spoken: SpokenLog
+    heard: HeardLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Connection:
         self._turn_over = False
         self._turn: Turn | None = None
         self._utterance: Utterance | None = None
+        self._heard: Heard | None = None
         self._reply: _Reply | None = None
         self._loop = asyncio.get_running_loop()
         self._dismissal: asyncio.Task[None] | None = None
@@ -347,11 +350,14 @@ class Connection:
             await _stop(reply.task)
 
     async def _feed(self, chunk: AudioChunk, pcm: bytes) -> None:
-        if not (self._turn and self._utterance) or (chunk.turn is None and chunk.sequence == 0):
+        begins = chunk.turn is None and chunk.sequence == 0
+        if not (self._turn and self._utterance and self._heard) or begins:
             self._turn = self._services.turns.begin(
                 self._peer.connection, self.dialect.name, chunk.turn
             )
+            self._heard = self._services.heard.begin(self._turn)
             self._utterance = await self._services.recogniser.begin()
+        self._heard.add(chunk, pcm)
         self._turn.chunks = self._uplink.chunks
         self._turn.missing_chunks = self._uplink.missing_chunks
         self._turn.utterance_ms = self._uplink.duration_ms

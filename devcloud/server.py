@@ -23,6 +23,7 @@ from devcloud.errors import PortBusyError
 from devcloud.faults import FaultBoard
 from devcloud.functions import Functions
 from devcloud.gateway import Gateway
+from devcloud.heard import HeardLog
 from devcloud.http_api import HttpApi
 from devcloud.keys_api import KeysApi
 from devcloud.late_audio import LateAudio
@@ -82,6 +83,7 @@ class DevelopmentCloud:
         self.stream_options = StreamOptionsBoard(StreamOptions(binary=seed.binary))
         self.late_audio = LateAudio()
         self.spoken = SpokenLog()
+        self.heard = HeardLog()
         self.recogniser = Recogniser()
         self.ca_file: Path | None = None
         self._leaf: Leaf | None = None
@@ -190,10 +192,11 @@ class DevelopmentCloud:
             self.stream_options,
             self.late_audio,
             self.spoken,
+            self.heard,
         )
         self.gateway = Gateway(services)
         stream_control = StreamControl(
-            self.gateway, self.stream_options, self.late_audio, self.spoken
+            self.gateway, self.stream_options, self.late_audio, self.spoken, self.heard
         )
         control = ControlApi(self.deployment, self.faults, self.turns, self.calls, self.counters)
         data_control = DataControl(self.deployment, tokens)

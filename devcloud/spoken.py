@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from devcloud.speech import Speech
     from devcloud.turns import Turn
 
-SPOKEN_MAX: Final = 4
+SPOKEN_MAX: Final = 2
+"""Each takes a second or so to write: its speech is resampled once more."""
 
 
 @dataclass(slots=True)

@@ -3,10 +3,13 @@
 ============================  ======================================================================
 ``GET  /_dev/stream-options`` how the gateway behaves (``devcloud.stream_options``)
 ``POST /_dev/stream-options`` changes what is named, and answers as GET does
-``GET  /_dev/stream-replies`` what was said in the last replies, oldest first: ``connection, turn,
-                              text, format``, and as 16 kHz mono PCM16 in base64 ``pcm``, as it was
-                              spoken, and ``decoded``, as its Opus packets say it when none is lost;
-                              null where it was not sent as Opus
+``GET  /_dev/stream-replies`` what was said in the last two replies, oldest first: ``connection,
+                              turn, text, format``, and as 16 kHz mono PCM16 in base64 ``pcm``, as
+                              it was spoken, and ``decoded``, as its Opus packets say it when none
+                              is lost; null where it was not sent as Opus
+``GET  /_dev/stream-heard``   what was heard of the last utterances, oldest first: ``connection,
+                              turn``, the decoded ``pcm`` as above, and of its ``chunks`` the
+                              number, when it arrived, and how many samples there were with it
 ``POST /_dev/stream``         sends something on the open connections, of ``deviceId`` or of all,
                               and answers ``{"connections": n}``. One of:
 
@@ -39,6 +42,7 @@ from devcloud.late_audio import Wanted
 
 if TYPE_CHECKING:
     from devcloud.gateway import Gateway
+    from devcloud.heard import HeardLog
     from devcloud.json_text import JsonObject
     from devcloud.late_audio import LateAudio
     from devcloud.spoken import SpokenLog
@@ -56,11 +60,13 @@ class StreamControl:
         options: StreamOptionsBoard,
         late_audio: LateAudio,
         spoken: SpokenLog,
+        heard: HeardLog,
     ) -> None:
         self._gateway = gateway
         self._options = options
         self._late_audio = late_audio
         self._spoken = spoken
+        self._heard = heard
 
     def routes(self) -> list[web.RouteDef]:
         """List the routes to register."""
@@ -68,6 +74,7 @@ class StreamControl:
             web.get(f"{PREFIX}/stream-options", self._get_options),
             web.post(f"{PREFIX}/stream-options", self._post_options),
             web.get(f"{PREFIX}/stream-replies", self._get_replies),
+            web.get(f"{PREFIX}/stream-heard", self._get_heard),
             web.post(f"{PREFIX}/stream", self._post_stream),
         ]
 
@@ -83,6 +90,9 @@ class StreamControl:
         return web.json_response(
             await asyncio.to_thread(lambda: [spoken.to_json() for spoken in replies])
         )
+
+    async def _get_heard(self, _: web.Request) -> web.Response:
+        return web.json_response(self._heard.to_json())
 
     async def _post_stream(self, request: web.Request) -> web.Response:
         body = await json_body(request)

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from devcloud.audio import OPUS_RATES_HZ, SAMPLE_RATE_HZ, AudioFormat
+from devcloud.audio import FRAME_MS, OPUS_RATES_HZ, SAMPLE_RATE_HZ, AudioFormat
 from devcloud.errors import SettingsError, UnknownNameError
 from devcloud.speech import TEXT_CHARS_MAX
+from devcloud.tone import TONE_MS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +41,8 @@ class StreamOptions:
     - ``wav_layout``: whole (as long as it fits into a message), pieces or files.
     - ``reply_text``: what every reply says, whatever was heard, in 1 to 1,000 characters; null
       leaves it to what was heard.
+    - ``reply_tone_ms``: what every reply sounds like, whatever it says: so many ms of a tone
+      (``devcloud.tone``); null is speech.
     """
 
     binary: bool = True
@@ -48,6 +51,7 @@ class StreamOptions:
     reply_channels: int = 1
     wav_layout: str = WavLayout.WHOLE.value
     reply_text: str | None = None
+    reply_tone_ms: int | None = None
 
     def rate_hz(self, format_: AudioFormat, own_rate_hz: int) -> int:
         """Tell the rate that a reply is written at; ``own_rate_hz`` is the synthesiser's."""
@@ -94,6 +98,13 @@ def _is_text_or_null(value: JsonValue) -> bool:
     return value is None or (isinstance(value, str) and 0 < len(value) <= TEXT_CHARS_MAX)
 
 
+def _is_tone_or_null(value: JsonValue) -> bool:
+    if value is None:
+        return True
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and value in range(FRAME_MS, TONE_MS_MAX + 1)
+
+
 _ALLOWED: Final[Mapping[str, Callable[[JsonValue], bool]]] = {
     "binary": _one_of(True, False),  # noqa: FBT003 - the values themselves
     "reply_format": _one_of(None, *(format_.value for format_ in AudioFormat)),
@@ -101,4 +112,5 @@ _ALLOWED: Final[Mapping[str, Callable[[JsonValue], bool]]] = {
     "reply_channels": _one_of(*CHANNELS),
     "wav_layout": _one_of(*(layout.value for layout in WavLayout)),
     "reply_text": _is_text_or_null,
+    "reply_tone_ms": _is_tone_or_null,
 }

@@ -14,7 +14,8 @@ class Turn:
     """One utterance and what came of it; filled in as it happens.
 
     ``turn`` is its number in a dialect that has one. ``missing_chunks`` were left out by the
-    device. ``first_packet_ms`` is the time from the utterance's end to the reply's first packet.
+    device. ``first_packet_ms`` is the time from the utterance's end to the reply's first packet,
+    which left at ``first_packet_at_ms``, by ``time.monotonic``.
     ``reply_packets`` were made, and ``reply_packets_sent`` of them were not lost on command.
     ``completed`` says that the reply was sent to its end, ``cancelled`` that the device wanted no
     more of it, and ``error`` which error it was answered with.
@@ -29,6 +30,7 @@ class Turn:
     missing_chunks: int = 0
     utterance_ms: int = 0
     first_packet_ms: float | None = None
+    first_packet_at_ms: float | None = None
     reply_packets: int = 0
     reply_packets_sent: int = 0
     completed: bool = False

@@ -34,6 +34,10 @@ from firmware.stream.stream import Stream
 from firmware.supervised import supervised
 from firmware.turn_times import TurnTimes
 from firmware.voice.recorder import Recorder
+from firmware.voice.wake.models import Models
+from firmware.voice.wake.prepared import Prepared
+from firmware.voice.wake.preparing import prepare
+from firmware.voice.wake.wake_word import WakeWord
 from firmware.wall_clock import WallClock
 from hardware.sensors import SystemSensors
 
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from firmware.ports import Performer
     from firmware.settings import Settings
     from firmware.voice.playback import Playback
+    from firmware.voice.wake.listener import WakeListener
     from hardware.clock import Clock
     from hardware.vault import Vault
     from states.machine import Step
@@ -52,6 +57,9 @@ CLOSE_TIMEOUT_S: Final = 0.7
 UPLOAD_MS_MAX: Final = 100_000
 """Longest time for the upload of an export, all tries together."""
 AUDIO_FOLDER: Final = "audio"
+WAKE_WORD_FILE: Final = "wake-word.json"
+WAKE_WORD_FOLDER: Final = "wake-words"
+"""The folder of wake words that are given as models, in the data folder."""
 AUDIO_KEY: Final = "audio"
 """Of the vault: encrypts stored speech."""
 
@@ -73,6 +81,7 @@ class Backend:
         data: The data folder; it must exist by the time of `start`.
         loop: Whose steps are observed, and to which events are posted.
         playback: Where replies go.
+        listener: Is given what hears the wake word of the configuration.
         erase_journal: Removes the journal's files.
         keeps_time: Whether the board's clock can be believed as it is: see `WallClock.of_board`.
 
@@ -90,6 +99,7 @@ class Backend:
         clock: Clock,
         loop: Loop,
         playback: Playback,
+        listener: WakeListener,
         erase_journal: Callable[[], Awaitable[None]],
         keeps_time: bool,
     ) -> None:
@@ -136,6 +146,17 @@ class Backend:
             forget_words=self._forget_words,
             forget_speech=self._forget_speech,
         )
+        self._wake_word = WakeWord(
+            listener,
+            Models(data / WAKE_WORD_FOLDER, settings.cloud),
+            Note(data / WAKE_WORD_FILE),
+            outlet=self.outbox,
+            toy_id=lambda: toy.id,
+            random=chance,
+            prepare=prepare,
+            recall=Prepared.from_facts,
+            may_fetch=self._wall.wait_until_set,
+        )
         self.cloud = Cloud(
             settings.cloud,
             Identity(device_id, toy.id, vault.secret),
@@ -151,9 +172,11 @@ class Backend:
             on_configuration=[
                 self._conversations.take_up,
                 lambda new: playback.limit_volume(round(new.volume_limit_percent)),
+                self._wake_word.take_up,
             ],
-            on_toy=[self.stream.set_toy],
+            on_toy=[self.stream.set_toy, self._wake_word.set_toy],
             erasable={
+                "the wake word": self._wake_word.erase,
                 "stored speech": self._conversations.erase,
                 "what is said and done": self._erase_outbox,
                 "the key of stored speech": self._forget_key,
@@ -216,6 +239,7 @@ class Backend:
             "recordsRefused": lambda: self.outbox.counts.refused,
             "recordsSetAside": lambda: self.outbox.counts.set_aside,
             "deliveriesFailed": lambda: self._delivery.failures,
+            "streamLossPercent": lambda: self.stream.quality.loss_percent,
             "conversationsLost": lambda: self._conversations.records_lost,
             "speechLost": lambda: self._conversations.speech_lost,
             "speechGaveWay": lambda: self._audio.gave_way,
@@ -229,6 +253,10 @@ class Backend:
             "effectsFailed": loop.failures.total,
             "loopDelayMsMax": loop.take_delay_ms_max,
         }
+
+    def watch(self, gauges: Mapping[str, Gauge]) -> None:
+        """Let the metrics tell figures of parts that are not here."""
+        self._metrics.watch(gauges)
 
     def start(self) -> None:
         """Open what is kept, then take up what it says; nothing connects earlier."""
@@ -250,7 +278,10 @@ class Backend:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await asyncio.gather(
-                    self.stream.close(), self.cloud.close(), self._conversations.close()
+                    self.stream.close(),
+                    self.cloud.close(),
+                    self._conversations.close(),
+                    self._wake_word.close(),
                 )
         self._uploader.close()
         await self.outbox.close()

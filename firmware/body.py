@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 
 from firmware.ports import PerformEffect, Post
 from hardware.lights import Lights
 
-Probe = Callable[[], bool]
-"""Tells quickly whether a part works."""
+Probe = Callable[[], Awaitable[bool]]
+"""Tells whether a part works, within some seconds."""
 
 
 class Body:
@@ -24,12 +25,28 @@ class Body:
         self._lights = lights
         self._post = post
         self._probes = probes
+        self._testing: asyncio.Task[None] | None = None
 
     @property
     def effects(self) -> Mapping[str, PerformEffect]:
         """What it performs."""
         return {"light": self._lights.show, "test_parts": self._test_parts}
 
+    def close(self) -> None:
+        """Test no more."""
+        if self._testing is not None:
+            self._testing.cancel()
+
     def _test_parts(self) -> None:
-        failed = [name for name, works in self._probes.items() if not works()]
+        self.close()
+        self._testing = asyncio.create_task(self._test(), name="self-test")
+
+    async def _test(self) -> None:
+        """Test all parts at once; one whose test raises has failed it."""
+        found = await asyncio.gather(
+            *(works() for works in self._probes.values()), return_exceptions=True
+        )
+        failed = [
+            name for name, result in zip(self._probes, found, strict=True) if result is not True
+        ]
         self._post("parts_tested", failed=" ".join(failed))

@@ -81,7 +81,7 @@ class Metrics:
         self._outlet = outlet
         self._sensors = sensors
         self._sums = tuple(sums)
-        self._gauges = gauges
+        self._gauges = dict(gauges)
         self._counters = counters
         self._workers = Workers("the sensors", threads_max=1, waiting_max=0)
         self._sampling: asyncio.Task[None] | None = None
@@ -90,6 +90,10 @@ class Metrics:
     def schedule(self, schedule: Schedule, settings: MetricsSettings) -> None:
         """Take a sample at each interval from the schedule's start."""
         schedule.every(settings.sample_interval_ms, self.sample, "metrics")
+
+    def watch(self, gauges: Mapping[str, Gauge]) -> None:
+        """Tell these figures too, from the next sample on."""
+        self._gauges |= gauges
 
     def sample(self) -> None:
         """Begin a sample; it is put into the outbox as soon as it was taken."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from states.events import FieldValue
 
@@ -74,12 +74,28 @@ SpeechFormat: TypeAlias = Literal["opus", "pcm16"]
 """How speech is sent: Opus packets, or samples as they are (16-bit little-endian)."""
 
 
+class LinkQuality(NamedTuple):
+    """How the connection does.
+
+    `loss_percent` is what share of the last replies' packets never came; None before the first
+    reply whose packets are numbered. `backlog_ms` is how much speech waits for the network.
+    """
+
+    loss_percent: float | None
+    backlog_ms: int
+
+
 class Uplink(Protocol):
     """Where captured speech goes: the stream."""
 
     @property
     def speech_format(self) -> SpeechFormat:
         """In which format the present connection takes speech; it stays so for a whole turn."""
+        ...
+
+    @property
+    def quality(self) -> LinkQuality:
+        """How the present connection does."""
         ...
 
     def send(self, frame: bytes, captured_ms: int) -> None:
@@ -91,11 +107,42 @@ class Uplink(Protocol):
         ...
 
 
+class Ear(Protocol):
+    """Listens for the wake word while the microphone only samples. On the loop's thread."""
+
+    @property
+    def heard_ms(self) -> int | None:
+        """Monotonic ms at which the word ended that was heard last; None before the first."""
+        ...
+
+    def begin(self) -> None:
+        """Sampling begins: what is heard from now on is one piece."""
+        ...
+
+    def hear(self, frame: bytes, captured_ms: int) -> None:
+        """Take the next frame (20 ms of 16 kHz mono s16le) and return at once.
+
+        `captured_ms` is the monotonic time at which its first sample was captured.
+        """
+        ...
+
+    def end(self) -> None:
+        """Sampling is over: nothing that was heard before counts any more."""
+        ...
+
+
 class ReplySink(Protocol):
     """Where a reply goes: playback. What belongs to an older turn is dropped by the stream."""
 
-    def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:
-        """Take one Opus packet of the reply to ``turn``."""
+    def reply_packet(
+        self,
+        turn: int,
+        connection: int,
+        packet: bytes,
+        sample_rate_hz: int,
+        number: int | None = None,
+    ) -> None:
+        """Take one Opus packet of the reply to ``turn``; ``number`` is as the gateway counts."""
         ...
 
     def reply_pcm(
@@ -108,6 +155,9 @@ class ReplySink(Protocol):
         """
         ...
 
-    def reply_end(self, turn: int, connection: int) -> None:
-        """Note that the reply to ``turn`` is complete."""
+    def reply_end(self, turn: int, connection: int, pieces: int | None = None) -> None:
+        """Note that the reply to ``turn`` is complete; of how many pieces, if that is known.
+
+        Packets that are missing then may still come.
+        """
         ...

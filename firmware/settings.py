@@ -65,11 +65,22 @@ class DeviceSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoundSettings:
+    """Which microphone and which speaker; see `hardware.portaudio.PortAudio.find`."""
+
+    microphone: str = setting(
+        "", "part of its name; empty: the board's; default: the system's; virtual: simulated"
+    )
+    speaker: str = setting("", "part of its name, likewise")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole configuration; each attribute is a section of the file."""
 
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
+    sound: SoundSettings = field(default_factory=SoundSettings)
     cloud: CloudSettings = field(default_factory=CloudSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
     voice: VoiceSettings = field(default_factory=VoiceSettings)

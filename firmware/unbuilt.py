@@ -33,7 +33,6 @@ NOT_ACTED_ON: Final[Mapping[str, str]] = {
     "allowedTopics": "only the cloud can keep to them",
     "blockedTopics": "only the cloud can keep from them",
     "voice": "the toy plays whatever voice the cloud speaks with",
-    "wakeWord": "no word wakes the toy, only its button",
 }
 """Keys of a toy's configuration that are received, checked, and change nothing on the device."""
 

@@ -18,6 +18,9 @@ GPIO_MAX = 27
 DEBOUNCE_MS_MAX = 200
 """A longer window would swallow the presses of a quick triple."""
 
+VIRTUAL_SOUND = "virtual"
+"""The name of the microphone and the speaker that are simulated."""
+
 _ACTIVE_LEVEL_OF_PULL = {"up": "low", "down": "high"}
 
 
@@ -32,7 +35,8 @@ class BoardProfile:
         button_active: The level that means pressed. A pull-up implies "low", a pull-down "high".
         rgb_pins: Red, green and blue of the LED, common cathode, each driven by PWM.
         debounce_ms: For how long after a reported edge further edges are taken for bounce.
-        sound_card: The sound device's name.
+        sound_card: Part of the name of its microphone and speaker; `VIRTUAL_SOUND` for none but
+            the simulated ones.
         keeps_time: Whether the system's clock runs while the device is off, and is somebody else's
             to set. A Pi has no clock battery: it starts with the time of its last shutdown.
 
@@ -76,7 +80,7 @@ PROFILES: Mapping[str, BoardProfile] = MappingProxyType(
                 name="sim",
                 button_pin=17,
                 rgb_pins=(5, 6, 13),
-                sound_card="virtual",
+                sound_card=VIRTUAL_SOUND,
                 keeps_time=True,
             ),
             BoardProfile(name="rgb-pwm", button_pin=17, rgb_pins=(5, 6, 13), sound_card="default"),

@@ -111,9 +111,22 @@ class OpusEncoder(_Codec):
             (self._opus.OPUS_SET_DTX_REQUEST, int(dtx)),
             (self._opus.OPUS_SET_SIGNAL_REQUEST, self._opus.OPUS_SIGNAL_VOICE),
         ):
-            status = lib.opus_encoder_ctl(state, request, ctypes.c_int(value))
-            _require_success(self._opus, status, f"setting {request} to {value}")
+            self._set(request, value)
         self._packet = (ctypes.c_ubyte * PACKET_BYTES_MAX)()
+
+    def adapt(self, bitrate_bps: int, expected_loss_percent: int) -> None:
+        """Spend another bit rate, and provide for another loss, from the next frame on.
+
+        With an expected loss of 0 packets carry no copy of the one before them.
+
+        Raises:
+            MisuseError: A value is out of range, or the encoder is closed.
+        """
+        self._require_open()
+        _require_within("bitrate_bps", bitrate_bps, _BITRATE_BPS_MIN, _BITRATE_BPS_MAX)
+        _require_within("expected_loss_percent", expected_loss_percent, 0, 100)
+        self._set(self._opus.OPUS_SET_BITRATE_REQUEST, bitrate_bps)
+        self._set(self._opus.OPUS_SET_PACKET_LOSS_PERC_REQUEST, expected_loss_percent)
 
     def encode(self, frame: bytes) -> bytes:
         """Return the packet for one frame of exactly `FRAME_BYTES`.
@@ -134,6 +147,10 @@ class OpusEncoder(_Codec):
         )
         _require_success(self._opus, length, "encoding")
         return ctypes.string_at(self._packet, length)
+
+    def _set(self, request: int, value: int) -> None:
+        status = self._opus.libopus.opus_encoder_ctl(self._state, request, ctypes.c_int(value))
+        _require_success(self._opus, status, f"setting {request} to {value}")
 
 
 class OpusDecoder(_Codec):

@@ -15,7 +15,12 @@ HardwareError
     │   └── ClipUnwritableError       it cannot be written
     ├── CodecError                Opus failed
     │   ├── CodecLibraryError         the shared libraries or their bindings are not there
-    │   └── CorruptPacketError        a packet that is not Opus; the decoder stays usable
+    │   ├── CorruptPacketError        a packet that is not Opus; the decoder stays usable
+    │   └── CorruptFileError          a file that is not Ogg Opus, or damaged
+    ├── SoundError                the sound card cannot be used; the message says what to do
+    │   ├── SoundLibraryError         PyAudio or PortAudio is not there
+    │   ├── SoundDeviceError          there is no such microphone or speaker, or none at all
+    │   └── SoundStreamError          it is there and cannot be used, or it has stopped working
     └── VaultError                the secret or a key cannot be had or kept; nothing of it is told
 """
 
@@ -98,6 +103,26 @@ class CodecLibraryError(CodecError):
 
 class CorruptPacketError(CodecError):
     """A packet cannot be decoded: drop it and conceal the gap. The decoder stays usable."""
+
+
+class CorruptFileError(CodecError):
+    """A file is not Ogg Opus of one channel, or is damaged: nothing of it can be relied on."""
+
+
+class SoundError(FaultError):
+    """The sound card cannot be used."""
+
+
+class SoundLibraryError(SoundError):
+    """PyAudio or PortAudio cannot be loaded; the message names what to install."""
+
+
+class SoundDeviceError(SoundError):
+    """There is no such microphone or speaker, or none at all; the message lists what there is."""
+
+
+class SoundStreamError(SoundError):
+    """A microphone or speaker that is there cannot be used, or has stopped working."""
 
 
 class VaultError(FaultError):

@@ -24,7 +24,7 @@ from hardware.errors import (
     ClipUnwritableError,
     MisuseError,
 )
-from hardware.resampler import FOR_CLIPS, Resampler, clipped
+from hardware.resampler import FOR_CLIPS, Resampler
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_MS = 20
@@ -35,7 +35,7 @@ FRAME_BYTES = FRAME_SAMPLES * SAMPLE_BYTES
 BYTES_PER_MS = SAMPLES_PER_MS * SAMPLE_BYTES
 
 CLIP_MS_MAX = 120_000
-"""Longest clip that is read: the resampler is made for some seconds of speech."""
+"""Longest clip that is read: a clip is some seconds of speech."""
 
 CLIP_BYTES_MAX = 48 * 1024 * 1024
 """Largest clip file that is read: room for `CLIP_MS_MAX` of 48 kHz stereo at 32 bits."""
@@ -68,7 +68,7 @@ def read_wav(path: str | Path) -> bytes:
     """Read a clip as PCM.
 
     Takes WAV files of 8, 16, 24 or 32-bit integer samples, mono or stereo (mixed down), at any
-    sample rate of 8-48 kHz (resampled with a windowed sinc), and headerless files whose name ends
+    sample rate of 8-48 kHz (resampled), and headerless files whose name ends
     in `.raw`, which are taken for PCM as it is used here.
 
     Args:
@@ -130,7 +130,7 @@ def rms(pcm: bytes) -> float:
 def mix(first: bytes, second: bytes) -> bytes:
     """Return the sum of two equally long pieces of PCM, clipped where it is too loud."""
     pairs = zip(from_bytes(first), from_bytes(second), strict=True)
-    return array.array("h", (clipped(a + b) for a, b in pairs)).tobytes()
+    return array.array("h", (_clipped(a + b) for a, b in pairs)).tobytes()
 
 
 def mixed_down(samples: array.array[int]) -> array.array[int]:
@@ -159,6 +159,10 @@ def from_bytes(pcm: bytes | bytearray) -> array.array[int]:
     samples = array.array("h")
     samples.frombytes(pcm)
     return samples
+
+
+def _clipped(sample: int) -> int:
+    return max(SAMPLE_MIN, min(SAMPLE_MAX, sample))
 
 
 def _read_file(path: Path) -> bytes:

@@ -1,136 +1,78 @@
-"""Changes the sample rate of sound, a piece at a time: a polyphase windowed sinc.
+"""Changes the sample rate of sound, a piece at a time, with the library soxr.
 
-Output sample n lies at n * from_hz / to_hz input samples. Its fractional part takes one of
-so many values ("phases"), for each of which the filter's taps are computed once. (J. O. Smith,
-"Digital Audio Resampling Home Page", https://ccrma.stanford.edu/~jos/resample/.)
+Measured on a two-core desktop, processor time for a frame of 20 ms of one channel, 22.05-48 kHz to
+16 and 16 to 44.1 and 48: 7-12 us `FOR_CLIPS`, 17-58 us `FOR_LIVE`. A polyphase sinc in plain Python
+took 1.0-2.3 ms and 0.65-1.6 ms in the same run, and 12 ms at every start for its tables.
 """
 
 from __future__ import annotations
 
 import array
-import functools
-import math
-from operator import mul
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
+import soxr
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from numpy.typing import NDArray
 
-_SAMPLE_MIN: Final = -32_768
-_SAMPLE_MAX: Final = 32_767
+_SAMPLES: Final = np.iinfo(np.int16)
 
 
-class Filter(NamedTuple):
-    """How well it is done, and so how long it takes.
+class Quality(NamedTuple):
+    """How it is done: soxr's recipe, and whether it is the one whose ratio could vary.
 
-    `crossings` are the sinc's zero crossings on each side; `cutoff` is where it begins to cut, as a
-    share of the lower Nyquist frequency; `phases_max` bounds the memory for taps: beyond it each
-    sample takes those of the nearest phase before it. `is_kept` keeps them for the next time, those
-    of `TABLES_MAX` rates.
+    Ours never does. But that one filters in the time domain, and so needs no blocks of samples.
     """
 
-    crossings: int
-    cutoff: float
-    phases_max: int
-    is_kept: bool = False
+    recipe: str
+    is_steady: bool
 
 
-FOR_CLIPS: Final = Filter(24, 0.93, 16_000)
-"""Images and aliases stay 60 dB down, speech below 7 kHz is untouched."""
+FOR_CLIPS: Final = Quality("HQ", is_steady=False)
+"""For what is there as a whole: every frequency is delayed alike, and what has come out in the end
+lies where it lay. To 16 kHz speech is untouched below 7.3 kHz, images and aliases are 100 dB down.
+It gives out blocks, irregularly, up to 60 ms late (115 from 8 kHz)."""
 
-FOR_REPLIES: Final = Filter(12, 0.85, 320, is_kept=True)
-"""Half the time, for a small speaker; to 16 kHz exact from 8, 12, 22.05, 24, 32, 44.1 and 48."""
-
-TABLES_MAX: Final = 8
-"""Rates whose taps are kept: up to 180 KB each."""
+FOR_LIVE: Final = Quality("HQ", is_steady=True)
+"""For what is heard while it comes: replies, microphones, speakers. A frame gives a frame from the
+second on (from 8 kHz the third), 11-15 ms late (30 from 8 kHz). Untouched below 7 kHz, images and
+aliases are 100 dB down; downwards it lies 1.6 samples later than it lay, and close to 8 kHz
+frequencies are not delayed alike, neither of which speech tells. To soxr this is an experiment: the
+tests hold it to the above."""
 
 
 class Resampler:
     """Takes samples of one channel at one rate and gives them out at another.
 
-    What comes out lags behind what goes in by half the filter, until `flush`.
+    However a sound is cut, the same comes out, and of silence silence. What comes out lags behind
+    what goes in, until `flush`. To make one takes 0.1-0.4 ms.
 
     Args:
         from_hz: The rate of what goes in.
         to_hz: The rate of what comes out.
-        quality: How well it is done.
+        quality: How it is done.
     """
 
-    def __init__(self, from_hz: int, to_hz: int, quality: Filter) -> None:
-        common = math.gcd(from_hz, to_hz)
-        self._phases, self._step = to_hz // common, from_hz // common
-        self._cutoff = quality.cutoff * min(1.0, to_hz / from_hz)
-        self._phases_kept = min(self._phases, quality.phases_max)
-        self._reach = math.ceil(quality.crossings * max(1.0, from_hz / to_hz))
-        table = (self._reach, self._cutoff, self._phases_kept)
-        self._taps = _kept_table(*table) if quality.is_kept else {}
-        self._pending = [0.0] * (self._reach - 1)
-        self._position = 0
+    def __init__(self, from_hz: int, to_hz: int, quality: Quality) -> None:
+        # soxr would dither integers: pieces would differ from the whole, and silence would hiss.
+        self._stream = soxr.ResampleStream(
+            from_hz, to_hz, 1, dtype=np.float32, quality=quality.recipe, vr=quality.is_steady
+        )
 
-    def prepare(self) -> None:
-        """Compute all taps now, which else is done as they are needed: for the first frame."""
-        for kept in range(self._phases_kept):
-            self._taps_at(kept)
-
-    def feed(self, samples: Iterable[int]) -> array.array[int]:
+    def feed(self, samples: array.array[int]) -> array.array[int]:
         """Return what comes out once these samples have gone in."""
-        self._pending += map(float, samples)
-        return self._drawn()
+        return self._drawn(samples, is_last=False)
 
     def flush(self) -> array.array[int]:
         """Return what is left: silence follows, or something else. It may be used again."""
-        self._pending += [0.0] * self._reach
-        drawn = self._drawn()
-        self._pending = [0.0] * (self._reach - 1)
-        self._position = 0
-        return drawn
+        rest = self._drawn(array.array("h"), is_last=True)
+        self._stream.clear()
+        return rest
 
-    def _drawn(self) -> array.array[int]:
-        pending, width = self._pending, 2 * self._reach
-        drawn = array.array("h")
-        index, phase = divmod(self._position, self._phases)
-        while index + width <= len(pending):
-            window = pending[index : index + width]
-            drawn.append(clipped(round(sum(map(mul, self._taps_of(phase), window)))))
-            self._position += self._step
-            index, phase = divmod(self._position, self._phases)
-        consumed = min(index, len(pending))
-        del pending[:consumed]
-        self._position -= consumed * self._phases
-        return drawn
-
-    def _taps_of(self, phase: int) -> array.array[float]:
-        return self._taps_at(phase * self._phases_kept // self._phases)
-
-    def _taps_at(self, kept: int) -> array.array[float]:
-        taps = self._taps.get(kept)
-        if taps is None:
-            taps = self._taps[kept] = self._computed(kept / self._phases_kept)
-        return taps
-
-    def _computed(self, fraction: float) -> array.array[float]:
-        """Return 2 * reach Blackman-windowed taps around a point `fraction` past tap reach - 1."""
-        reach, cutoff = self._reach, self._cutoff
-        taps = []
-        for tap in range(1 - reach, reach + 1):
-            distance = tap - fraction
-            angle = math.pi * distance / reach
-            window = 0.42 + 0.5 * math.cos(angle) + 0.08 * math.cos(2 * angle)
-            turn = math.pi * cutoff * distance
-            taps.append(window * (math.sin(turn) / turn if turn else 1.0))
-        total = sum(taps)
-        return array.array("d", (tap / total for tap in taps))
-
-
-@functools.lru_cache(maxsize=TABLES_MAX)
-def _kept_table(
-    reach: int,  # noqa: ARG001 - what tells one table from another
-    cutoff: float,  # noqa: ARG001
-    phases_kept: int,  # noqa: ARG001
-) -> dict[int, array.array[float]]:
-    return {}
-
-
-def clipped(sample: int) -> int:
-    """Return a sample within what 16 bits hold."""
-    return max(_SAMPLE_MIN, min(_SAMPLE_MAX, sample))
+    def _drawn(self, samples: array.array[int], *, is_last: bool) -> array.array[int]:
+        given = np.frombuffer(samples, np.int16).astype(np.float32)
+        drawn: NDArray[np.float32] = self._stream.resample_chunk(given, last=is_last)
+        # A filter overshoots: what is too loud is held back, not wrapped around.
+        whole = np.rint(drawn).clip(_SAMPLES.min, _SAMPLES.max).astype(np.int16)
+        return array.array("h", whole.tobytes())

@@ -18,6 +18,14 @@ class Speaker(Protocol):
     def is_open(self) -> bool:
         """Whether sound is being asked for."""
 
+    @property
+    def latency_ms(self) -> int:
+        """How long after it is pulled a sample is heard; 0 where there is no telling.
+
+        It may be asked for in any thread. Asked for by the source it says it of what is being
+        pulled.
+        """
+
     def open(self) -> None:
         """Begin to ask for a frame every 20 ms, the first right away. Harmless when open."""
 

@@ -8,6 +8,7 @@ SimulatorError
 │   └── SoundServerMissingError  it is not installed; the message says what to install
 ├── SynthesizerError      a synthesizer does not say what it is told
 │   └── SynthesizerMissingError  it is not installed; the message says what to install
+├── ToyLostError          the toy's process has ended, or does not do what was waited for
 └── TurnError             a turn was not answered; the message says what happened instead
 """
 
@@ -44,6 +45,10 @@ class SynthesizerError(SimulatorError):
 
 class SynthesizerMissingError(SynthesizerError):
     """A synthesizer is not installed."""
+
+
+class ToyLostError(SimulatorError):
+    """The toy's process has ended, or does not do what was waited for."""
 
 
 class TurnError(SimulatorError):

@@ -29,8 +29,9 @@ class SoundRecording:
     """Samples as they arrive: 16 kHz, one channel, 16 bits, the first of them sample 0.
 
     The devices keep the system's time and never pause, so one moment dates all samples: the one at
-    which the piece arrived that was held up least. Times are of `time.monotonic`, in milliseconds,
-    and comparable between processes.
+    which the piece arrived that was held up least. A piece arrives when its first sample is heard:
+    the server makes some milliseconds in advance, and hands them over at once (measured). Times are
+    of `time.monotonic`, in milliseconds, and comparable between processes.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -123,10 +124,16 @@ class SoundRecording:
 
     async def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        came_ms = lasts_ms = 0.0
         while piece := await self._process.stdout.read(READ_BYTES_MAX):
+            now_ms = time.monotonic() * 1000
+            # What was too much for one piece comes as another, right behind it: its first sample is
+            # heard later than it comes.
+            if now_ms - came_ms > lasts_ms / 2:
+                began_ms = now_ms - len(self._heard) / pcm.BYTES_PER_MS
+                self._began_ms = min(self._began_ms, began_ms)
+            came_ms, lasts_ms = now_ms, len(piece) / pcm.BYTES_PER_MS
             self._heard += piece
-            began_ms = time.monotonic() * 1000 - len(self._heard) / pcm.BYTES_PER_MS
-            self._began_ms = min(self._began_ms, began_ms)
             self._measure()
             self._arrived.set()
         self._has_ended = True

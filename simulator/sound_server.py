@@ -167,6 +167,11 @@ class SoundServer:
         form = ("norewinds=1", f"rate={rate_hz}", "channels=1", "format=s16le")
         await self._load(device, "module-null-sink", f"sink_name={sink}", *form)
 
+    @property
+    def has_echo(self) -> bool:
+        """Whether the microphone hears the speaker."""
+        return "echo" in self._modules
+
     async def echo(self, *, on: bool, gain_db: float = -12.0, delay_ms: int = 40) -> None:
         """Let the microphone hear the speaker, as in a room, or no more.
 

@@ -14,13 +14,11 @@ hand it to a future, which would let go of it some time after the renewal.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import resource
-import signal
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from firmware.child_process import bound_memory, claim_stdout, die_with_parent
 from firmware.cloud.errors import MalformedError
 from firmware.cloud.lines import LINE_BYTES_MAX, Job, line, read
 from firmware.cloud.values import ANSWER_LIMITS, plain, refusal_code
@@ -37,8 +35,6 @@ EXIT_ORPHAN: Final = 3
 MEMORY_BYTES_MAX: Final = 268_435_456
 """What this process may take: thirteen times what it does. The client reads messages of any length,
 and unfolds them before anybody could look at them."""
-
-_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 
 class Watch:
@@ -140,9 +136,9 @@ def _parts_of(answer: object) -> Iterable[object]:
 
 def main() -> int:
     """Take the job from standard input and do it until killed."""
-    out = _claim_stdout()
-    _die_with_parent()
-    bound_memory()
+    out = claim_stdout()
+    die_with_parent()
+    bound_memory(MEMORY_BYTES_MAX)
     job = Job.parse(sys.stdin.buffer.readline(LINE_BYTES_MAX))
     if os.getppid() != job.parent:
         return EXIT_ORPHAN
@@ -163,36 +159,6 @@ def tell(out: BinaryIO, text: bytes) -> None:
     """Write one line, at once."""
     out.write(text)
     out.flush()
-
-
-def _claim_stdout() -> BinaryIO:
-    """Take standard output for ourselves: what anything else prints goes nowhere.
-
-    The client's native code prints what the cloud's functions log, straight to file descriptor 1.
-    """
-    ours = os.dup(sys.stdout.fileno())
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-    return open(ours, "wb")  # noqa: PTH123 - for as long as the process lives
-
-
-def bound_memory() -> None:
-    """Have the kernel refuse more memory than this process may take: setrlimit(2).
-
-    It then ends, by whatever fails first, and its parent starts another one.
-    """
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = MEMORY_BYTES_MAX if most == resource.RLIM_INFINITY else min(most, MEMORY_BYTES_MAX)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends, however that ends: prctl(2).
-
-    The parent is the thread that started it: the one on which the loop runs.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

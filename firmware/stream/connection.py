@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from firmware.stream.codec import utf8_bytes
 from firmware.stream.messages import Cancel, Dropped, HandshakeAck, Ping, Pong, SignOfLife
+from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -109,6 +110,11 @@ class Connection:
         self._socket: ClientConnection | None = None
         self.task = asyncio.get_running_loop().create_task(self._run(), name="stream connection")
         """Done when nothing is left of the connection. It never fails."""
+
+    @property
+    def backlog_ms(self) -> int:
+        """How much speech waits for the network to take it."""
+        return FRAME_MS * len(self._speech)
 
     def speak(self, data: str | bytes) -> None:
         """Queue an encoded packet of speech; on a slow network the oldest gives way."""

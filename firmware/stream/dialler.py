@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,6 +25,13 @@ HEADER_CHARS_MAX: Final = 8_192
 
 CLOSING_S_MAX: Final = 1.0
 """How long the other side may take to end a connection that is over."""
+
+KERNEL_BYTES_MAX: Final = 1_024
+"""What may wait in the kernel before it takes no more: 0.2 s of speech. It would take 16 KB and
+more of its own, which can neither be dropped any more nor be seen to wait."""
+
+_TCP_NOTSENT_LOWAT: Final = 25
+"""That limit's number in Linux (tcp(7)), which Python names from 3.12 on."""
 
 _MESSAGES_MAX: Final = 16
 """Messages that may wait to be taken before reading rests."""
@@ -100,7 +108,7 @@ class Dialler:
             InvalidHandshake: It is reached and refuses; `InvalidStatus` has the answer.
         """
         settings, address = self.settings, self._address(toy_id)
-        return await _Connect(
+        connection = await _Connect(
             address,
             additional_headers={
                 "Authorization": f"Bearer {token}",
@@ -122,6 +130,9 @@ class Dialler:
             create_connection=PacedConnection,
             **await self._tls_arguments(address),
         )
+        wire: socket.socket = connection.transport.get_extra_info("socket")
+        wire.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, KERNEL_BYTES_MAX)
+        return connection
 
     def _address(self, toy_id: str) -> str:
         url = self.settings.url

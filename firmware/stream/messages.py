@@ -88,11 +88,11 @@ class SignOfLife:
 
 @dataclass(frozen=True, slots=True)
 class ReplyPacket:
-    """One Opus packet of the reply; `sequence` is as the gateway counts."""
+    """One Opus packet of the reply; `sequence` is as the gateway counts, or None if it does not."""
 
     packet: bytes = field(repr=False)
     sample_rate_hz: int
-    sequence: int
+    sequence: int | None
     turn: int | None = None
 
 

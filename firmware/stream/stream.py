@@ -18,12 +18,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from firmware.ports import LinkQuality
 from firmware.stream.codec import TURN_MAX
 from firmware.stream.counters import Counters
 from firmware.stream.dialects.choice import Dialects
 from firmware.stream.dialler import Dialler
 from firmware.stream.errors import SoundError
 from firmware.stream.link import Link
+from firmware.stream.losses import Losses
 from firmware.stream.messages import (
     ConfigurationHint,
     FinalMarker,
@@ -134,6 +136,7 @@ class Stream:
         self._on_hint = on_hint
         self._on_words = on_words
         self._limit = RateLimit(clock, ACTING_PER_SECOND_MAX)
+        self._losses = Losses()
         self._turn: Turn | None = None
         self._is_closed = False
 
@@ -220,6 +223,12 @@ class Stream:
         """In which format the present connection takes speech; without one, the next begins so."""
         connection = self._link.connection
         return (self._dialects.first if connection is None else connection.codec).speech_format
+
+    @property
+    def quality(self) -> LinkQuality:
+        """How the network does: what is lost of the replies, and what waits of the speech."""
+        connection = self._link.connection
+        return LinkQuality(self._losses.percent, 0 if connection is None else connection.backlog_ms)
 
     def send(self, frame: bytes, captured_ms: int) -> None:
         """Queue one frame (20 ms, 16 kHz mono) in `speech_format` for the turn's connection.
@@ -351,15 +360,16 @@ class Stream:
 
     def _pass_piece(self, piece: ReplyPiece) -> None:
         turn = self._present(piece.turn)
-        if turn is None or not turn.takes_reply:
+        number = piece.sequence if isinstance(piece, ReplyPacket) else None
+        if turn is None or not (turn.takes_reply or (number is not None and turn.takes_late)):
             self.counters.reply_packets_dropped += 1
             return
-        turn.count(piece.sequence if isinstance(piece, ReplyPacket) else None)
+        turn.count(number)
         match piece:
             case ReplyPacket():
                 turn.has_sounded = True
                 self._reply_sink.reply_packet(
-                    turn.number, turn.connection, piece.packet, piece.sample_rate_hz
+                    turn.number, turn.connection, piece.packet, piece.sample_rate_hz, number
                 )
             case ReplyPcm():
                 self._pass_sound(
@@ -392,11 +402,15 @@ class Stream:
         turn = self._present(end.turn)
         if turn is None or not turn.takes_reply:
             return
-        self.counters.reply_pieces_missing += turn.pieces_missing(end.pieces)
+        missing = turn.pieces_missing(end.pieces)
+        self.counters.reply_pieces_missing += missing
+        if turn.pieces_numbered:
+            self._losses.note(missing, turn.pieces + missing)
         self._pass_sound(turn, turn.joiner.finish)
         if turn.has_sounded:
             turn.is_replied = True
-            self._reply_sink.reply_end(turn.number, turn.connection)
+            turn.pieces_awaited = missing if turn.pieces_numbered else 0
+            self._reply_sink.reply_end(turn.number, turn.connection, end.pieces)
         else:
             # Nobody would hear that the turn is over.
             self._fail(turn, "AUDIO_ERROR")

@@ -40,6 +40,8 @@ class Turn:
     """The number of the first of them that has one."""
     pieces_numbered: int = 0
     """How many there should be, by their numbers."""
+    pieces_awaited: int = 0
+    """How many of its reply, which is complete, were overtaken by its end and may still come."""
     has_sounded: bool = False
     """Something of its reply was passed on."""
     joiner: Joiner = field(default_factory=Joiner)
@@ -60,9 +62,15 @@ class Turn:
         """Whether what comes is its reply."""
         return self.is_flushed and not self.is_replied and not self.is_failed
 
+    @property
+    def takes_late(self) -> bool:
+        """Whether something of its reply may still come though the reply is complete."""
+        return self.is_replied and not self.is_failed and self.pieces_awaited > 0
+
     def count(self, number: int | None) -> None:
         """Count a piece of its reply, and see from its number how many there should be."""
         self.pieces += 1
+        self.pieces_awaited -= self.is_replied
         if number is not None:
             if self.first_number is None:
                 self.first_number = number

@@ -1,4 +1,7 @@
-"""Short sounds out of pure arithmetic: soft notes, like a wooden bar struck with felt."""
+"""Short sounds out of pure arithmetic: soft notes, like a wooden bar struck with felt.
+
+`tools/sounds.py` makes them, once; a device only those whose files it has lost.
+"""
 
 from __future__ import annotations
 

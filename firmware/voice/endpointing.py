@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-import webrtcvad
-
-from hardware.pcm import FRAME_MS, SAMPLE_RATE_HZ
+from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
+    from firmware.voice.activity import VoiceActivity
     from firmware.voice.settings import VoiceSettings
 
 Boundary = Literal["started", "ended"]
-
-
-class VoiceActivity(Protocol):
-    """Tells voice from everything else, a frame at a time and in order."""
-
-    def is_voice(self, frame: bytes) -> bool:
-        """Return whether somebody speaks in this frame (`hardware.pcm.FRAME_BYTES`)."""
-
-
-class WebRtcVoiceActivity:
-    """The detector of the WebRTC project: a Gaussian mixture over six bands, some µs a frame.
-
-    It adapts to the background, so each utterance is given a new one. Loud steady noise is voice to
-    it.
-
-    Args:
-        aggressiveness: 0-3; the higher, the surer it must be.
-    """
-
-    def __init__(self, aggressiveness: int) -> None:
-        self._detector = webrtcvad.Vad(aggressiveness)
-
-    def is_voice(self, frame: bytes) -> bool:
-        """Return whether somebody speaks in this frame."""
-        return bool(self._detector.is_speech(frame, SAMPLE_RATE_HZ))
 
 
 class Endpointing:

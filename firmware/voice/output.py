@@ -23,9 +23,17 @@ class OutputQueue:
         on_frame: Told in the speaker's thread that a frame was pulled: make the next ones ready.
         on_silence: Told in the speaker's thread that there was none. Both must return at once and
             never raise, and will hand the news over to the loop.
+        shape: Given each frame in the speaker's thread as it is pulled, returns what sounds; as
+            `on_frame` it returns at once and never raises.
     """
 
-    def __init__(self, on_frame: Callable[[], None], on_silence: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_frame: Callable[[], None],
+        on_silence: Callable[[], None],
+        shape: Callable[[bytes], bytes],
+    ) -> None:
+        self._shape = shape
         self._on_frame = on_frame
         self._on_silence = on_silence
         self._frames: deque[bytes] = deque()
@@ -55,6 +63,7 @@ class OutputQueue:
             self._on_silence()
             return bytes(wanted_bytes)
         self._on_frame()
+        frame = self._shape(frame)
         if wanted_bytes != FRAME_BYTES:
             return frame[:wanted_bytes].ljust(wanted_bytes, b"\0")
         return frame

@@ -19,6 +19,16 @@ class Pcm(NamedTuple):
 Packet: TypeAlias = bytes | Pcm
 """A piece of a reply; `bytes` are an Opus packet."""
 
+
+class Lost(NamedTuple):
+    """Stands in for a packet that has not come.
+
+    `following` is the Opus packet after it, if that is there: it may carry a coarse copy of it.
+    """
+
+    following: bytes | None
+
+
 _SILK_MS: Final = (10.0, 20.0, 40.0, 60.0)
 _HYBRID_MS: Final = (10.0, 20.0)
 _CELT_MS: Final = (2.5, 5.0, 10.0, 20.0)
@@ -38,16 +48,20 @@ def cut(pcm: Pcm) -> list[Pcm]:
     ]
 
 
-def size_bytes(packet: Packet) -> int:
-    """Return how much memory a piece takes."""
+def size_bytes(packet: Packet | Lost) -> int:
+    """Return how much memory a piece takes; that of a packet beside it is counted there."""
+    if isinstance(packet, Lost):
+        return 0
     return len(packet.samples if isinstance(packet, Pcm) else packet)
 
 
-def duration_ms(packet: Packet) -> float:
+def duration_ms(packet: Packet | Lost) -> float:
     """Return how long a piece sounds; of a packet, by its first two bytes (RFC 6716, section 3.1).
 
     A packet that contradicts itself cannot be decoded and is concealed by one frame: so long it is.
     """
+    if isinstance(packet, Lost):
+        return FRAME_MS
     if isinstance(packet, Pcm):
         blocks = len(packet.samples) / (packet.channels * SAMPLE_BYTES)
         return blocks * 1000 / packet.sample_rate_hz

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from firmware.voice.cues import CUES, cue_frames
+from firmware.voice.arrivals import Arrivals
+from firmware.voice.cues import Cues, packaged
+from firmware.voice.ducking import Ducking
 from firmware.voice.errors import MisuseError
 from firmware.voice.jitter import JitterBuffer
+from firmware.voice.loudness import Leveller
 from firmware.voice.output import OutputQueue
 from firmware.voice.packet import Pcm, cut
-from firmware.voice.reply import Recording, Replay, Reply
+from firmware.voice.reply import Recorded, Recording, Replay, Reply
 from firmware.voice.volume import Volume
-from hardware.pcm import FRAME_MS, SAMPLE_RATE_HZ
-from hardware.resampler import FOR_REPLIES, Resampler
+from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from firmware.metrics import Gauge
     from firmware.ports import PerformEffect, Post
+    from firmware.voice.jitter import Fate
     from firmware.voice.packet import Packet
     from firmware.voice.settings import VoiceSettings
     from hardware.clock import Clock
@@ -28,33 +33,41 @@ if TYPE_CHECKING:
 READY_MS_MAX = 200
 """Decoded ahead of the speaker: as long as the loop may be busy before a gap is heard."""
 
+URGENT_FRAMES = 1
+"""Ready for the speaker when what is missing can be waited for no longer. While nothing is missing
+more is made ready."""
+
 DECODED_FRAMES_MAX = 2
-"""Frames made ready in one turn of the loop: to resample one takes a desktop 1 ms, and a Zero 2 W
-10 (estimated)."""
+"""Frames made ready in one turn of the loop: to resample one takes a desktop less than 0.1 ms, and
+a Zero 2 W 1 (estimated)."""
 
 MAKING_MS_MAX = 10
 """Time after which no further frame is made ready in this turn of the loop."""
 
-REPLY_RATES_HZ = (8_000, 11_025, 22_050, 24_000, 44_100, 48_000)
-"""Sample rates for whose replies everything is ready. With others the first frame takes as long as
-ten."""
-
 CUES_MS_MAX = 2_000
-"""Cues that wait to be played; one for which there is no room is left out."""
+"""Cues that wait to be played before another: one that would be heard later than that is left out,
+for it would tell of something past. A sentence may be longer, and then what comes while it begins
+is left out: the toy is answering already."""
+
+LOW_VOLUME_PERCENT_MAX = 10
+"""At this loudness and below, but not at none, a cue tells that it is low: 33 dB under the most."""
 
 LINGER_MS = 200
 """Silence after which the speaker closes: longer than what a sound card holds of the last sound."""
 
+OnHeard = Callable[[bytes, int], None]
+
 _MODES: Final = ("closed", "cues", "reply", "answers", "fixed")
 _REPLY_MODES: Final = ("reply", "answers")
+_CUE_MODES: Final = ("cues", "fixed")
 
 
 class _Arrival(NamedTuple):
     """What comes in over the stream for the present turn."""
 
-    connection: int
     buffer: JitterBuffer
     recording: Recording
+    recorded: Recorded
 
 
 class Playback:
@@ -79,22 +92,28 @@ class Playback:
         clock: Whose time it is.
         post: Where events go.
         make_speaker: Makes the speaker, given where it shall pull from.
+        on_heard: Told, in the speaker's thread, of each frame as it is pulled: how it sounds, and
+            the monotonic ms at which it begins to be heard. It returns at once and never raises.
+        cues: The toy's own sounds; those that come with the firmware if left out.
 
     Raises:
         CodecLibraryError: Opus is not installed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is composed of
         self,
         settings: VoiceSettings,
         clock: Clock,
         post: Post,
         make_speaker: Callable[[Source], Speaker],
+        *,
+        on_heard: OnHeard | None = None,
+        cues: Cues | None = None,
     ) -> None:
-        self.packets_stale = 0
-        """Packets of a turn that is over, or of a reply that has ended."""
-        self.packets_refused = 0
-        """Packets that came too far ahead."""
+        self.packets: Counter[Fate | Literal["stale"]] = Counter()
+        """What became of the packets so far; those of a turn or a reply that is over are stale."""
+        self.gaps_heard = 0
+        """How often a reply ran dry."""
         self.cues_dropped = 0
         """Cues for which there was no room."""
         self._settings = settings
@@ -103,19 +122,27 @@ class Playback:
         self._volume_percent = settings.volume_percent
         self._volume_percent_max = settings.volume_percent_max
         self._volume = Volume(settings.volume_percent, settings.volume_percent_max)
+        self._leveller = Leveller(dbfs_max=settings.loudness_dbfs_max)
         self._mode = "closed"
         self._turn = 0
         self._takes_packets = False
-        self._cues: deque[bytes] = deque()
+        self._cue_bank = cues or packaged()
+        self._cues: deque[Iterator[bytes]] = deque()
+        self._cues_frames = 0
         self._reply: Reply | None = None
         self._arrival: _Arrival | None = None
         self._kept: Recording | None = None
-        self._packets_concealed = 0
+        self._packets_concealed = self._packets_recovered = 0
+        self._arrivals = self._new_arrivals()
+        self._arrivals_of = 0
         self._is_silent = True
         self._silent_ms = 0
+        self._on_heard = on_heard
+        self._ducking = Ducking(clock, duck_db=settings.duck_db, duck_ms=settings.duck_ms)
         self._output = OutputQueue(
             on_frame=partial(clock.call_soon_threadsafe, self._go_on),
             on_silence=partial(clock.call_soon_threadsafe, self._note_silence),
+            shape=self._shape,
         )
         self._speaker = make_speaker(self._output.pull)
         self._warm_up()
@@ -133,58 +160,117 @@ class Playback:
         }
 
     @property
+    def gauges(self) -> Mapping[str, Gauge]:
+        """What the metrics tell of it."""
+        return {
+            "replyPacketsLate": lambda: self.packets["late"],
+            "replyPacketsTwice": lambda: self.packets["duplicate"],
+            "replyPacketsRefused": lambda: self.packets["refused"],
+            "replyPacketsConcealed": lambda: self.packets_concealed,
+            "replyPacketsRecovered": lambda: self.packets_recovered,
+            "replyGapsHeard": lambda: self.gaps_heard,
+            "jitterTargetMs": lambda: self.jitter_target_ms,
+            "cuesDropped": lambda: self.cues_dropped,
+        }
+
+    @property
     def packets_concealed(self) -> int:
-        """Packets so far that could not be decoded."""
+        """Packets so far in whose place something was made up."""
         reply = self._reply
         return self._packets_concealed + (0 if reply is None else reply.packets_concealed)
 
-    def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:  # noqa: ARG002 - Opus decodes any rate to ours
+    @property
+    def packets_recovered(self) -> int:
+        """Packets so far whose place was filled from the ones after them."""
+        reply = self._reply
+        return self._packets_recovered + (0 if reply is None else reply.packets_recovered)
+
+    @property
+    def jitter_target_ms(self) -> float:
+        """How much of a reply is held back at this moment, because its packets come unevenly."""
+        return self._arrivals.target_ms
+
+    def reply_packet(
+        self,
+        turn: int,
+        connection: int,
+        packet: bytes,
+        sample_rate_hz: int,  # noqa: ARG002 - Opus decodes any rate to ours
+        number: int | None = None,
+    ) -> None:
         """Take one Opus packet of the reply to `turn`."""
-        self._take(turn, connection, [packet])
+        self._take(turn, connection, [packet], number)
 
     def reply_pcm(
         self, turn: int, connection: int, pcm: bytes, sample_rate_hz: int, channels: int = 1
     ) -> None:
         """Take samples of the reply to `turn`, which become pieces of a frame each."""
-        self._take(turn, connection, cut(Pcm(pcm, sample_rate_hz, channels)))
+        self._take(turn, connection, cut(Pcm(pcm, sample_rate_hz, channels)), None)
 
-    def _take(self, turn: int, connection: int, packets: Sequence[Packet]) -> None:
+    def _take(
+        self, turn: int, connection: int, packets: Sequence[Packet], number: int | None
+    ) -> None:
         if turn != self._turn or not self._takes_packets:
-            self.packets_stale += len(packets)
+            self.packets["stale"] += len(packets)
             return
         if self._arrival is None:
             self._arrival = self._new_arrival(connection)
-            self._reply = Reply(self._arrival.buffer)
-        _, buffer, recording = self._arrival
+            self._reply = Reply(self._arrival.recorded)
+        buffer = self._arrival.buffer
         is_first = buffer.is_awaiting
-        now_ms = self._clock.monotonic_ms()
-        taken = 0
-        for packet in packets:
-            if not buffer.push(packet, now_ms):
-                break
-            recording.keep(packet)
-            taken += 1
-        self.packets_refused += len(packets) - taken
-        if not taken:
+        if not self._push(buffer, packets, number):
             return
+        if buffer.is_complete:
+            self._takes_packets = False
         if is_first:
             self._post("reply_began", turn=turn, connection=connection)
-            self._clock.call_later(self._settings.jitter_target_ms, self._go_on)
+            self._clock.call_later(round(self._arrivals.target_ms), self._go_on)
         self._go_on()
 
-    def reply_end(self, turn: int, connection: int) -> None:  # noqa: ARG002 - the turn is fence enough
-        """Note that the reply to `turn` is complete."""
-        self._end_reply(turn)
+    def _push(self, buffer: JitterBuffer, packets: Sequence[Packet], number: int | None) -> bool:
+        """Put packets into the buffer, and tell whether any of them is to be played."""
+        now_ms = self._clock.monotonic_ms()
+        for taken, packet in enumerate(packets):
+            fate = buffer.push(packet, now_ms, number)
+            if fate == "refused":  # and so are those behind it
+                self.packets[fate] += len(packets) - taken
+                return taken > 0
+            self.packets[fate] += 1
+        return True
+
+    def reply_end(
+        self,
+        turn: int,
+        connection: int,  # noqa: ARG002 - the turn is fence enough
+        pieces: int | None = None,
+    ) -> None:
+        """Note that the reply to `turn` is complete, but for what its end has overtaken."""
+        self._finish(turn, pieces)
 
     def set_volume(self, percent: int) -> None:
-        """Be that loud from the next frame on, 0-100, up to what is allowed."""
-        self._volume_percent = percent
-        self._volume = Volume(percent, self._volume_percent_max)
+        """Be that loud from the next frame on, 0-100, up to what is allowed.
+
+        Where that is hardly heard, a cue tells so, unless a reply does.
+        """
+        self._be_as_loud_as(percent, self._volume_percent_max)
 
     def limit_volume(self, percent_max: int) -> None:
         """Allow that much from the next frame on, 0-100, and never more than the settings do."""
-        self._volume_percent_max = min(percent_max, self._settings.volume_percent_max)
-        self.set_volume(self._volume_percent)
+        highest = min(percent_max, self._settings.volume_percent_max)
+        self._be_as_loud_as(self._volume_percent, highest)
+
+    def _be_as_loud_as(self, percent: int, percent_max: int) -> None:
+        before = min(self._volume_percent, self._volume_percent_max)
+        now = min(percent, percent_max)
+        self._volume_percent, self._volume_percent_max = percent, percent_max
+        self._volume = Volume(percent, percent_max)
+        is_low = 0 < now <= LOW_VOLUME_PERCENT_MAX
+        if is_low and now != before and self._mode in _CUE_MODES:
+            self._cue("low_volume")
+
+    def duck(self) -> None:
+        """Play quieter for a while: somebody may be talking."""
+        self._ducking.duck()
 
     def close(self) -> None:
         """Fall silent, forget everything, free the decoder. Nothing may follow."""
@@ -211,12 +297,13 @@ class Playback:
         self._go_on()
 
     def _cue(self, name: str) -> None:
-        frames = cue_frames(name)
-        is_full = (len(self._cues) + len(frames)) * FRAME_MS > CUES_MS_MAX
+        cue = self._cue_bank[name]
+        is_full = (self._cues_frames + len(cue.earcon)) * FRAME_MS > CUES_MS_MAX
         if self._mode == "closed" or is_full:
             self.cues_dropped += 1
             return
-        self._cues += frames
+        self._cues.append(cue.frames())
+        self._cues_frames += len(cue)
         self._go_on()
 
     def _replay(self, turn: int) -> None:
@@ -229,12 +316,19 @@ class Playback:
         self._go_on()
 
     def _end_reply(self, turn: int) -> None:
+        self._finish(turn, None)
+        if turn == self._turn:
+            self._takes_packets = False
+
+    def _finish(self, turn: int, pieces: int | None) -> None:
         if turn != self._turn:
             return
-        self._takes_packets = False
-        if self._arrival is not None:
-            self._arrival.buffer.finish()
-            self._go_on()
+        if self._arrival is None:
+            self._takes_packets = False
+            return
+        self._arrival.buffer.finish(pieces)
+        self._takes_packets = self._takes_packets and not self._arrival.buffer.is_complete
+        self._go_on()
 
     def _end_turn(self, turn: int, outcome: str) -> None:  # noqa: ARG002 - the effect's field
         if turn == self._turn:
@@ -258,7 +352,7 @@ class Playback:
             frame = self._next_frame(now_ms)
             if frame is None:
                 break
-            self._output.put(self._volume.applied(frame))
+            self._output.put(self._volume.applied(self._leveller.applied(frame)))
             self._is_silent = False
             self._silent_ms = 0
             made += 1
@@ -268,11 +362,16 @@ class Playback:
             self._tell(self._reply)
 
     def _next_frame(self, now_ms: int) -> bytes | None:
-        if self._cues:
-            return self._cues.popleft()
+        while self._cues:
+            frame = next(self._cues[0], None)
+            if frame is not None:
+                self._cues_frames -= 1
+                return frame
+            self._cues.popleft()
         if self._reply is None or self._mode not in _REPLY_MODES:
             return None
-        frame = self._reply.next_frame(now_ms)
+        is_urgent = len(self._output) <= URGENT_FRAMES
+        frame = self._reply.next_frame(now_ms, is_urgent=is_urgent)
         if frame is not None and self._arrival is not None:
             self._kept = self._arrival.recording
         return frame
@@ -282,6 +381,7 @@ class Playback:
             self._drop_reply()
             self._post("reply_played", turn=self._turn)
         elif self._arrival is not None and self._arrival.buffer.run_dry():
+            self.gaps_heard += 1
             self._post("reply_dry", turn=self._turn)
 
     def _note_silence(self) -> None:
@@ -295,37 +395,47 @@ class Playback:
             if self._silent_ms >= LINGER_MS:
                 self._speaker.close()
 
+    def _shape(self, frame: bytes) -> bytes:
+        """Return a frame as it sounds; in the speaker's thread."""
+        frame = self._ducking.applied(frame)
+        if self._on_heard is not None:
+            self._on_heard(frame, self._clock.monotonic_ms() + self._speaker.latency_ms)
+        return frame
+
     def _hush(self) -> None:
         """Drop what waits to be played, what is ready, and what the sound card holds."""
         self._cues.clear()
+        self._cues_frames = 0
         if not self._is_silent:
             self._output.clear()
             self._speaker.close()
             self._is_silent = True
 
     def _drop_reply(self) -> None:
-        reply, self._reply, self._arrival = self._reply, None, None
+        reply, self._reply = self._reply, None
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None:
+            arrival.recorded.end()
         if reply is not None:
             self._packets_concealed += reply.packets_concealed
+            self._packets_recovered += reply.packets_recovered
             reply.close()
             if reply.has_sounded:
                 self._hush()
 
     def _new_arrival(self, connection: int) -> _Arrival:
         s = self._settings
-        return _Arrival(
-            connection,
-            JitterBuffer(
-                target_ms=s.jitter_target_ms, ms_max=s.jitter_ms_max, bytes_max=s.reply_bytes_max
-            ),
-            Recording(ms_max=s.last_reply_ms_max, bytes_max=s.reply_bytes_max),
-        )
+        if connection != self._arrivals_of:
+            self._arrivals, self._arrivals_of = self._new_arrivals(), connection
+        buffer = JitterBuffer(self._arrivals, ms_max=s.jitter_ms_max, bytes_max=s.reply_bytes_max)
+        recording = Recording(ms_max=s.last_reply_ms_max, bytes_max=s.reply_bytes_max)
+        return _Arrival(buffer, recording, Recorded(buffer, recording))
+
+    def _new_arrivals(self) -> Arrivals:
+        s = self._settings
+        return Arrivals(start_ms=s.jitter_target_ms, ms_max=s.jitter_target_ms_max)
 
     def _warm_up(self) -> None:
         """Do now what would take long in the middle of a turn."""
-        for name in CUES:
-            cue_frames(name)
-        for rate_hz in REPLY_RATES_HZ:
-            Resampler(rate_hz, SAMPLE_RATE_HZ, FOR_REPLIES).prepare()
         # The first decoder loads libraries, or fails for want of them.
         Reply(Replay(())).close()

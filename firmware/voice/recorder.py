@@ -8,7 +8,7 @@ from hardware.codec import OpusEncoder
 from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
-    from firmware.ports import SpeechFormat, Uplink
+    from firmware.ports import LinkQuality, SpeechFormat, Uplink
 
 RECORDING_MS_MAX: Final = 35_000
 """Longest recording: the longest utterance, and what was said before the stream opened."""
@@ -51,6 +51,11 @@ class Recorder:
     def speech_format(self) -> SpeechFormat:
         """That of the uplink: see `firmware.ports.Uplink`."""
         return self._uplink.speech_format
+
+    @property
+    def quality(self) -> LinkQuality:
+        """That of the uplink: see `firmware.ports.Uplink`."""
+        return self._uplink.quality
 
     @property
     def kept_ms(self) -> int:

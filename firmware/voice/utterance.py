@@ -28,7 +28,8 @@ class Utterance:
 
     Args:
         turn: The turn that it belongs to.
-        began_ms: Monotonic milliseconds of the press or the wake word: nothing from before is kept.
+        began_ms: Monotonic milliseconds of the press or the wake word's end: nothing from before is
+            kept.
         endpointing: A new one.
         frames_max: How many frames are kept at most; beyond that the oldest is dropped.
     """
@@ -44,25 +45,39 @@ class Utterance:
         self._endpointing = endpointing
         self._frames_max = frames_max
         self._frames: deque[CapturedFrame] = deque()
+        self._unjudged: deque[bytes] = deque()
 
     def __len__(self) -> int:
         """Return how many frames are kept."""
         return len(self._frames)
 
-    def take(self, frame: bytes, captured_ms: int) -> Boundary | None:
-        """Keep the next frame, and return what of speech begins or ends with it.
+    @property
+    def has_unjudged(self) -> bool:
+        """Whether there are frames that endpointing has not seen yet."""
+        return bool(self._unjudged)
+
+    def keep(self, frame: bytes, captured_ms: int) -> None:
+        """Keep the next frame, to be judged when there is time.
 
         A microphone that was open before the turn is in the middle of a frame when it begins: of
         that frame, what was captured too early is silenced.
         """
         early_bytes = (self._began_ms - captured_ms) * BYTES_PER_MS
         if early_bytes >= FRAME_BYTES:
-            return None
+            return
         if early_bytes > 0:
             frame = bytes(early_bytes) + frame[early_bytes:]
         self._frames.append(CapturedFrame(frame, captured_ms))
+        self._unjudged.append(frame)
         self._drop_what_is_too_much()
-        return self._endpointing.take(frame)
+
+    def judge(self, frames_max: int) -> Boundary | None:
+        """Judge so many frames at most, up to one with which speech begins or ends."""
+        for _ in range(min(frames_max, len(self._unjudged))):
+            boundary = self._endpointing.take(self._unjudged.popleft())
+            if boundary is not None:
+                return boundary
+        return None
 
     def pop(self) -> CapturedFrame:
         """Remove and return the oldest frame; there must be one."""

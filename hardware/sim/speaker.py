@@ -59,6 +59,11 @@ class VirtualSpeaker:
         return self._ticker.is_running
 
     @property
+    def latency_ms(self) -> int:
+        """None: a frame begins to sound at the moment at which it is pulled."""
+        return 0
+
+    @property
     def is_audible(self) -> bool:
         """Whether what sounds at this moment can be heard."""
         return self.is_open and rms(self._last_frame) >= AUDIBLE_RMS

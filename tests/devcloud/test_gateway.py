@@ -93,6 +93,7 @@ def test_silence_is_asked_about_and_the_reply_is_paced_to_its_end(
         "missing_chunks": 0,
         "utterance_ms": 1000,
         "first_packet_ms": cloud.get("turns")[-1]["first_packet_ms"],
+        "first_packet_at_ms": cloud.get("turns")[-1]["first_packet_at_ms"],
         "reply_packets": len(packets) - 1,
         "reply_packets_sent": len(packets) - 1,
         "completed": True,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import requests
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from devcloud.opus import Decoder
+from devcloud.tone import tone
 from tests.devcloud.device import (
     Heard,
     chunks,
@@ -304,3 +306,41 @@ def test_on_command_packets_of_a_reply_get_lost_and_its_end_tells_how_many_there
     assert len(numbers) < end
     assert numbers != sorted(numbers)
     assert len(set(numbers)) == len(numbers)
+
+
+def test_what_was_heard_is_told_with_the_time_at_which_each_chunk_arrived(
+    cloud: RunningCloud, token: str
+) -> None:
+    async def scenario() -> None:
+        async with welcomed_in_binary(cloud, token) as device:
+            began_ms = time.monotonic() * 1000
+            await device.send(*frames(1, bytes(3 * 640)))
+            await device.receive_texts_and_frames(lambda one: one.kind == 5)
+            ended_ms = time.monotonic() * 1000
+        heard = (await asyncio.to_thread(cloud.get, "stream-heard"))[-1]
+        assert (heard["turn"], len(base64.b64decode(heard["pcm"]))) == (1, 3 * 640)
+        numbers, arrived_ms, samples = zip(*heard["chunks"], strict=True)
+        assert numbers == tuple(range(len(numbers)))
+        assert samples[-1] == 3 * 320
+        assert began_ms - 1 <= min(arrived_ms) <= max(arrived_ms) <= ended_ms + 1
+        assert list(arrived_ms) == sorted(arrived_ms)
+
+    run(scenario())
+
+
+def test_on_command_a_reply_is_a_tone_and_it_is_told_when_it_began_to_be_sent(
+    cloud: RunningCloud, token: str
+) -> None:
+    cloud.post("stream-options", reply_tone_ms=400)
+
+    async def scenario() -> None:
+        began_ms = time.monotonic() * 1000
+        packets = await reply_in_binary(cloud, token)
+        ended_ms = time.monotonic() * 1000
+        spoken = (await asyncio.to_thread(cloud.get, "stream-replies"))[-1]
+        assert len(packets[:-1]) == 20
+        assert base64.b64decode(spoken["pcm"]) == tone(400).samples.tobytes()
+        turn = (await asyncio.to_thread(cloud.get, "turns"))[-1]
+        assert began_ms - 1 <= turn["first_packet_at_ms"] <= ended_ms - 100
+
+    run(scenario())

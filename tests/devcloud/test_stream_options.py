@@ -34,6 +34,9 @@ def test_options_stay_until_they_are_changed() -> None:
         ("reply_text", ""),
         ("reply_text", "x" * 1001),
         ("reply_text", 5),
+        ("reply_tone_ms", 0),
+        ("reply_tone_ms", True),
+        ("reply_tone_ms", 60_001),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_and_nothing_changes(name: str, value: Json) -> None:

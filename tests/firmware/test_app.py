@@ -19,7 +19,7 @@ from firmware.cloud.cloud import Cloud
 from firmware.cloud.errors import AddressError as CloudAddressError
 from firmware.cloud.settings import CloudSettings
 from firmware.errors import BoardError, JournalFileError, StoreError
-from firmware.settings import IdentitySettings, Settings
+from firmware.settings import IdentitySettings, Settings, SoundSettings
 from firmware.store.lock import COPIES, LockStore
 from firmware.store.record import METRICS_FUNCTION
 from firmware.stream.errors import AddressError as StreamAddressError
@@ -27,16 +27,20 @@ from firmware.stream.errors import CredentialError
 from firmware.stream.settings import StreamSettings
 from firmware.stream.stream import Stream
 from firmware.unbuilt import UNBUILT
+from firmware.voice.cues import SOUNDS, Cues, sentence_file
 from hardware.board import PROFILES
 from hardware.button import Button
+from hardware.errors import MisuseError
 from hardware.sim.board import SimBoard
 from hardware.sim.clock import run_virtual
 from hardware.sim.vault import VirtualVault
+from simulator.watch import Watch
 from states import fingerprint
 from states.effects import EFFECTS
 from states.journal import read
 from states.replay import replay
 from tests.firmware.composed import Composed, settings
+from tests.hardware.sound import Plugged, Room
 
 
 def journal_lines(path: Path) -> list[str]:
@@ -83,6 +87,25 @@ def test_without_identity_only_cloud_and_stream_are_missing(tmp_path: Path) -> N
             assert not asked & set(unowned.toy.loop.unperformed())
         owned.start()
         await owned.close()
+
+    run_virtual(main())
+
+
+def test_a_sound_that_was_damaged_is_reported_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The toy works all the same."""
+    damaged = shutil.copytree(SOUNDS, tmp_path / "sounds")
+    (damaged / sentence_file("locked")).unlink()
+    monkeypatch.setattr(app, "packaged", lambda: Cues(damaged))
+
+    async def main() -> None:
+        async with Composed(tmp_path) as toy:
+            await toy.arrives_at("offline.ready")
+            (tested,) = (step for step in toy.steps if step.event.name == "parts_tested")
+            assert tested.event.fields == {"failed": "sounds"}
+            (report,) = (effect for effect in tested.effects if effect.name == "report")
+            assert report.fields["detail"] == "sounds"
 
     run_virtual(main())
 
@@ -418,3 +441,105 @@ def test_a_library_that_few_toys_need_is_not_imported_by_all() -> None:
     """That of the guardian's key: 7 MB, and a while at each start."""
     program = "import sys, firmware.app; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# -- Real sound -----------------------------------------------------------------------------------
+
+
+def with_sound(data: Path, microphone: str, speaker: str) -> Settings:
+    """Return the configuration of a toy with these parts."""
+    return replace(settings(data), sound=SoundSettings(microphone=microphone, speaker=speaker))
+
+
+def test_the_simulated_board_has_simulated_sound_unless_it_is_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the two by itself; nothing of PortAudio is loaded for what is simulated."""
+
+    async def main() -> None:
+        room = Room()
+        monkeypatch.setattr(app, "SoundCard", lambda *_: room.card)
+        toy = Toy(settings(tmp_path), None)
+        assert not toy.microphone.is_open
+        assert not toy.speaker.is_open
+        await toy.close()
+
+        toy = Toy(with_sound(tmp_path, "default", "virtual"), None)
+        assert not toy.speaker.is_open
+        with pytest.raises(MisuseError, match="microphone is a real one"):
+            toy.microphone.speak(b"")
+        await toy.close()
+
+        room = Room()
+        toy = Toy(with_sound(tmp_path, "virtual", "horn"), None)
+        assert not toy.microphone.is_open
+        with pytest.raises(MisuseError, match="speaker is a real one"):
+            toy.speaker.recording()
+        await toy.close()
+
+    run_virtual(main())
+
+
+def test_a_toy_without_sound_says_so_at_its_start_and_again_when_it_has_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts all the same, deaf and mute, and needs no restart to hear."""
+
+    async def main() -> None:
+        room = Room([])
+        monkeypatch.setattr(app, "SoundCard", lambda *_: room.card)
+        toy = Toy(with_sound(tmp_path, "usb", "usb"), VirtualVault("secret"))
+        watch = Watch()
+        toy.loop.observers.append(watch)
+        toy.start()
+        tested = await watch.first(lambda step: step.event.name == "parts_tested", 60, since=0)
+        assert tested.event.fields == {"failed": "speaker microphone"}
+        assert toy.loop.core.situation.context.deaf
+        toy.board.tap(100)
+        await asyncio.sleep(30)
+        room.devices += [Plugged("USB Mic", inputs=1), Plugged("USB Horn", outputs=2)]
+        await asyncio.sleep(30)
+        told = [dict(step.event.fields) for step in watch.steps if step.row == "part.recovered"]
+        assert sorted(map(str, told)) == ["{'part': 'microphone'}", "{'part': 'speaker'}"]
+        assert not toy.loop.core.situation.context.deaf
+        assert "part.failed" not in [step.row for step in watch.steps]
+        assert not toy.loop.failures
+        await toy.close()
+        assert room.history[-1] == "end"
+
+    run_virtual(main())
+
+
+def test_parts_that_work_pass_the_self_test_without_a_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The microphone is not open for a moment, and not one sample is taken in."""
+
+    async def main() -> None:
+        room = Room()
+        monkeypatch.setattr(app, "SoundCard", lambda *_: room.card)
+        toy = Toy(with_sound(tmp_path, "usb", "usb"), VirtualVault("secret"))
+        watch = Watch()
+        toy.loop.observers.append(watch)
+        assert toy.backend is not None
+        assert toy.backend._metrics._gauges.keys() >= {
+            *("microphoneGlitches", "microphoneFailures", "microphoneFramesDropped"),
+            *("microphoneLapses", "speakerGlitches", "speakerFailures"),
+        }
+        assert toy.backend._metrics._gauges["speakerGlitches"]() == 0
+        toy.start()
+        tested = await watch.first(lambda step: step.event.name == "parts_tested", 60, since=0)
+        assert tested.event.fields == {"failed": ""}
+        assert "start input" not in room.history
+        await asyncio.sleep(30)
+        assert room.open_sides == []
+        toy.board.tap(100)
+        await asyncio.sleep(0.3)
+        assert room.open_sides == ["output"], "a cue"
+        room.unplug("USB Horn")
+        await asyncio.sleep(10)
+        failed = [dict(step.event.fields) for step in watch.steps if step.row == "part.failed"]
+        assert failed == [{"part": "speaker"}]
+        await toy.close()
+
+    run_virtual(main())

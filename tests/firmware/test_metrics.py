@@ -83,6 +83,27 @@ def test_a_sample_holds_what_is_known() -> None:
     json.dumps(put.arguments, allow_nan=False)
 
 
+def test_figures_of_parts_that_come_later_are_told_too() -> None:
+    """Beside those that were known from the beginning."""
+
+    async def main() -> list[Put]:
+        clock, outbox = Clock(), KeptOutlet()
+        schedule = Schedule(clock)
+        metrics = Metrics(outbox, VirtualSensors(READING), [], {"early": lambda: 1})
+        metrics.watch({"late": lambda: 2, "unknown": lambda: None})
+        metrics.schedule(schedule, MetricsSettings())
+        schedule.start()
+        await after(clock, 61_000)
+        schedule.close()
+        metrics.close()
+        return outbox.puts
+
+    (put,) = run_virtual(main())
+    metrics = put.arguments["metrics"]
+    assert isinstance(metrics, dict)
+    assert (metrics["early"], metrics["late"], "unknown" in metrics) == (1, 2, False)
+
+
 class Stuck:
     """Sensors whose file never answers."""
 

@@ -63,6 +63,7 @@ from firmware.stream.errors import AddressError, SoundError
 from firmware.stream.settings import checked_address
 from firmware.stream.wav import Joiner
 from firmware.tls import checked_pins
+from firmware.voice.arrivals import Arrivals
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.reply import Reply
 from hardware.clock import Clock
@@ -402,10 +403,10 @@ def _join(content: bytes) -> object:
 
 def _speak(pieces: list[bytes]) -> object:
     """Play packets, hostile all of them, through the jitter buffer and the decoder."""
-    buffer = JitterBuffer(target_ms=0, ms_max=2_000, bytes_max=100_000)
+    buffer = JitterBuffer(Arrivals(start_ms=0, ms_max=0), ms_max=2_000, bytes_max=100_000)
     for piece in pieces:
-        buffer.push(piece, 0)
-    buffer.finish()
+        buffer.push(piece, 0, int.from_bytes(piece[:4], "big"))
+    buffer.finish(len(pieces))
     reply = Reply(buffer)
     try:
         return sum(1 for _ in iter(lambda: reply.next_frame(0), None))

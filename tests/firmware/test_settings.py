@@ -140,7 +140,7 @@ def test_an_unknown_section_like_none_is_refused_with_all_names(file: Path) -> N
     file.write_text("[qqq]\n")
     assert refused(file) == (
         f"{file}: section [qqq] is not known: "
-        "known are audio, cloud, device, identity, metrics, store, stream, voice"
+        "known are audio, cloud, device, identity, metrics, sound, store, stream, voice"
     )
 
 
@@ -220,7 +220,7 @@ def test_a_value_out_of_range_is_refused_naming_file_section_and_key(
 
 def test_a_value_out_of_range_names_the_variable_it_came_from(file: Path) -> None:
     """Not the file, which may hold other keys of the same section."""
-    file.write_text("[voice]\nvolume_percent_max = 80\nvad_aggressiveness = 2\n")
+    file.write_text("[voice]\nvolume_percent_max = 80\ngate_strictness = 2\n")
     message = refused(file, POMMAI_VOICE_VOLUME_PERCENT="-1")
     assert message.startswith("POMMAI_VOICE_VOLUME_PERCENT: [voice] ")
 

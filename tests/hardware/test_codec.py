@@ -313,3 +313,44 @@ except CodecLibraryError as error:
 def test_missing_bindings_are_answered_with_what_to_install() -> None:
     """The Python package is named."""
     assert _run(NO_PYOGG, {}).endswith("install the Python package pyogg\n")
+
+
+def _adapted(bitrate_bps: int, expected_loss_percent: int) -> list[bytes]:
+    """Return packets of a voice, the encoder being adapted after the first 25."""
+    with OpusEncoder() as encoder:
+        before = [encoder.encode(frame) for frame in frames(voice())[:25]]
+        encoder.adapt(bitrate_bps, expected_loss_percent)
+        return before + [encoder.encode(frame) for frame in frames(voice())[25:]]
+
+
+def test_another_bit_rate_holds_from_the_next_frame_on() -> None:
+    """Without a new encoder, and so without a click."""
+    packets, unadapted = _adapted(12_000, 10), _packets()
+    assert packets[:25] == unadapted[:25]
+    assert sum(map(len, packets[25:])) < 0.7 * sum(map(len, unadapted[25:]))
+    with OpusDecoder() as decoder:
+        heard = b"".join(decoder.decode(packet) for packet in packets)
+    assert signal_to_noise_db(voice(), heard[ENCODER_DELAY_SAMPLES * 2 :]) > 5
+
+
+def test_without_an_expected_loss_packets_carry_no_copies() -> None:
+    """What stands in for a lost packet is then a guess, with 10 % nearly what it was."""
+
+    def repaired_db(expected_loss_percent: int) -> float:
+        packets = _adapted(32_000, expected_loss_percent)
+        with OpusDecoder() as decoder:
+            whole = b"".join(decoder.decode(packet) for packet in packets)
+        return signal_to_noise_db(whole, _heard_with_losses(packets, "fec"))
+
+    assert repaired_db(10) > repaired_db(0) + 5
+
+
+@pytest.mark.parametrize("wrong", [(5_999, 0), (510_001, 0), (24_000, -1), (24_000, 101)])
+def test_what_cannot_be_adapted_to_is_refused(wrong: tuple[int, int]) -> None:
+    """And changes nothing."""
+    with OpusEncoder() as encoder:
+        with pytest.raises(MisuseError, match="must be"):
+            encoder.adapt(*wrong)
+        assert encoder.encode(frames(voice())[0]) == _packets()[0]
+    with pytest.raises(MisuseError, match="closed"):
+        encoder.adapt(24_000, 10)

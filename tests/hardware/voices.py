@@ -62,3 +62,13 @@ def signal_to_noise_db(reference: bytes, heard: bytes) -> float:
     signal = sum(a * a for a, _ in pairs)
     noise = sum((a - b) ** 2 for a, b in pairs)
     return 10 * math.log10(signal / max(noise, 1))
+
+
+def tone_within(samples: array.array[int], frequency_hz: int) -> bytes:
+    """Return `tone` as if it had begun when the one in `samples` did, as PCM of that length."""
+    turn = 2 * math.pi * frequency_hz / SAMPLE_RATE_HZ
+    cosine = sum(sample * math.cos(turn * n) for n, sample in enumerate(samples))
+    sine = sum(sample * math.sin(turn * n) for n, sample in enumerate(samples))
+    phase = math.atan2(cosine, sine)
+    pure = (10_000 * math.sin(turn * n + phase) for n in range(len(samples)))
+    return array.array("h", map(round, pure)).tobytes()

@@ -12,7 +12,7 @@ import pytest
 
 from firmware.app import Toy
 from firmware.stream.counters import Counters
-from firmware.voice.cues import cue_frames
+from firmware.voice.cues import packaged
 from hardware.pcm import BYTES_PER_MS, FRAME_MS, rms
 from hardware.sim.speaker import AUDIBLE_RMS, VirtualSpeaker
 from hardware.sim.vault import VirtualVault
@@ -71,7 +71,7 @@ async def hold(dialect: str, folder: Path) -> Held:
         [turn.outcome for turn in conversation.turns],
         [str(turn["transcript"]) for turn in turns],
         toy.backend.stream.counters,
-        toy.playback.packets_stale,
+        toy.playback.packets["stale"],
         audible_ms(toy.speaker, *between_replies(conversation.steps)),
         any(
             change == "open" and over_ms < at_ms < locked.event.at_ms
@@ -137,6 +137,6 @@ def test_late_audio_of_an_interrupted_reply_is_never_heard(
     assert counters.reply_packets_dropped > 0
     assert conversations[dialect].stale == 0
     # The two sounds at the beginning and at the end of listening, and no more.
-    cues_ms = sum(len(cue_frames(name)) for name in ("listening", "end")) * FRAME_MS
+    cues_ms = sum(len(packaged()[name]) for name in ("listening", "end")) * FRAME_MS
     assert conversations[dialect].audible_ms <= cues_ms + 2 * FRAME_MS
     assert not conversations[dialect].opened_late

@@ -116,6 +116,7 @@ def test_the_echo_brings_the_speaker_to_the_microphone_only_while_it_is_on() -> 
         async with sound.record("microphone") as heard:
             for on in (True, False):
                 await sound.echo(on=on, gain_db=-12)
+                assert sound.has_echo is on
                 began = heard.samples
                 await play(sound)
                 if on:

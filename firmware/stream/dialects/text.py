@@ -181,7 +181,7 @@ def _piece(body: Fields, metadata: Fields, *, is_numbered: bool) -> ReplyPiece:
     match metadata.get("format"):
         case "opus":
             rate_hz = f.opus_rate_hz(metadata)
-            number = f.sequence(metadata) if is_numbered or "sequence" in metadata else 0
+            number = f.sequence(metadata) if is_numbered or "sequence" in metadata else None
             return ReplyPacket(f.hexadecimal(body, PACKET_BYTES_MAX), rate_hz, number)
         case "pcm16":
             rate_hz = f.pcm_rate_hz(metadata)

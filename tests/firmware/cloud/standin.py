@@ -126,6 +126,6 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     pairs = (line.split(": ", 1) for line in head[1:] if line)
     headers = {name.lower(): value for name, value in pairs}
-    content = await reader.readexactly(int(headers["content-length"]))
+    content = await reader.readexactly(int(headers.get("content-length", 0)))
     is_json = headers.get("content-type") == "application/json"
     return Request(head[0].split(" ")[1], headers, json.loads(content) if is_json else {}, content)

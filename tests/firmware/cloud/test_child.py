@@ -270,7 +270,7 @@ def test_nothing_else_that_is_printed_gets_between_the_lines() -> None:
     program = (
         "import os\n"
         "from firmware.cloud import child\n"
-        "out = child._claim_stdout()\n"
+        "out = child.claim_stdout()\n"
         "print('python', flush=True)\n"
         "os.write(1, b'native\\n')\n"
         "os.system('echo program')\n"
@@ -286,7 +286,7 @@ def test_the_process_takes_no_more_memory_than_it_may() -> None:
     """Whatever the cloud sends: the toy's own memory stays."""
     program = (
         "from firmware.cloud import child\n"
-        "child.bound_memory()\n"
+        "child.bound_memory(child.MEMORY_BYTES_MAX)\n"
         "bytearray(child.MEMORY_BYTES_MAX // 2)\n"
         "try:\n"
         "    bytearray(child.MEMORY_BYTES_MAX)\n"

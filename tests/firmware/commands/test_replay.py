@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from firmware.__main__ import main
+from firmware.bench.walk import recorded, walk
 from firmware.commands import replay as command
-from firmware.commands.bench import _recorded, walk
 from states.events import Event
 from states.journal import LINE_CHARACTERS_MAX
 from states.lookup import OURS, Lookup, Rules
@@ -22,7 +22,7 @@ from tests.firmware.commands.pommai import ROOT, TIMEOUT_S, complains, pommai, r
 from tests.states.recording import above, altered, without
 
 STEPS = 60
-LINES = _recorded(walk(STEPS))
+LINES = recorded(walk(STEPS))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def altered_tree(folder: Path, old: str, new: str) -> Path:
 
 def started() -> list[str]:
     """Return a short journal that begins with the start of the service, unlike a walk."""
-    return _recorded(
+    return recorded(
         [Event(name, {}, f"e{n}") for n, name in enumerate(("started", "press", "release"))]
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.commands.bench import walk
+from firmware.bench.walk import walk
 from firmware.errors import JournalFileError
 from firmware.store.journal import JournalFile
 from states.derive import Situation

@@ -70,11 +70,21 @@ class Playback:
         self.packets: list[tuple[int, int, bytes, int]] = []
         self.sounds: list[tuple[int, int, Sound]] = []
         self.ends: list[tuple[int, int]] = []
+        self.numbers: list[int | None] = []
+        self.pieces: list[int | None] = []
         self.on_packet: Callable[[], None] = lambda: None
 
-    def reply_packet(self, turn: int, connection: int, packet: bytes, sample_rate_hz: int) -> None:
+    def reply_packet(
+        self,
+        turn: int,
+        connection: int,
+        packet: bytes,
+        sample_rate_hz: int,
+        number: int | None = None,
+    ) -> None:
         """Keep a packet."""
         self.packets.append((turn, connection, packet, sample_rate_hz))
+        self.numbers.append(number)
         self._bell.ring()
         self.on_packet()
 
@@ -85,9 +95,10 @@ class Playback:
         self.sounds.append((turn, connection, Sound(pcm, sample_rate_hz, channels)))
         self._bell.ring()
 
-    def reply_end(self, turn: int, connection: int) -> None:
+    def reply_end(self, turn: int, connection: int, pieces: int | None = None) -> None:
         """Keep the end."""
         self.ends.append((turn, connection))
+        self.pieces.append(pieces)
         self._bell.ring()
 
     async def until_end(self, turn: int) -> None:

@@ -218,6 +218,31 @@ async def test_dialect_with_numbers_but_no_count_shows_gaps_all_the_same() -> No
 
 
 @on_loop
+async def test_quality_tells_what_share_of_the_replies_never_came() -> None:
+    """Smoothed over replies, across turns; None before the first."""
+    async with stage(dialect="binary") as scene:
+        session = await scene.gateway.session(1)
+        for turn, lost, percent in ((1, {3, 7}, 10), (2, set(), 5), (3, set(), 2.5)):
+            await scene.open_turn(turn)
+            before = scene.stream.quality.loss_percent
+            assert (before is None) == (turn == 1)
+            scene.speak(b"speech")
+            await session.utterances(turn)
+            await scene.loop.until("uplink_flushed", turn=turn)
+            await session.send(
+                *(
+                    bare(3, turn, b"x", sequence=number, rate_hz=16_000)
+                    for number in range(20)
+                    if number not in lost
+                ),
+                bare(5, turn, sequence=20),
+            )
+            await scene.playback.until_end(turn)
+            scene.perform("end_turn", turn=turn, outcome="answered")
+            assert scene.stream.quality.loss_percent == percent
+
+
+@on_loop
 async def test_pieces_of_one_reply_are_not_joined_to_the_next() -> None:
     """Half a sample, or a header, of an old turn does not reach into a new one."""
     async with stage(dialect="binary") as scene:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from firmware.ports import LinkQuality
+from firmware.stream.dialler import KERNEL_BYTES_MAX
 from firmware.stream.errors import PacketError
 from firmware.stream.link import CLOSE_S_MAX
 from firmware.stream.messages import ERROR_CODES, DropReason
@@ -240,11 +243,39 @@ async def test_stalled_gateway_does_not_stall_the_toy() -> None:
             scene.stream.send(bytes(1_275), captured_ms=count)
             count += 1
             await asyncio.sleep(0)
+        assert scene.stream.quality.backlog_ms == 200
         scene.stream.finish()
         session.listen_again()
         await session.utterances()
         assert session.chunks[-1]["sequence"] == count
         assert len(session.speech) == count - scene.stream.counters.uplink_overflowed
+
+
+@on_loop
+async def test_quality_tells_how_much_speech_waits_for_the_network() -> None:
+    """None on a network that takes it; without a connection there is nothing to wait for."""
+    async with stage(token=None) as scene:
+        assert scene.stream.quality == LinkQuality(loss_percent=None, backlog_ms=0)
+        scene.stream.set_token("token")
+        session = await scene.gateway.session(1)
+        await scene.open_turn(1)
+        scene.speak(b"one", b"two")
+        assert scene.stream.quality.backlog_ms == 40
+        await session.utterances()
+        assert scene.stream.quality.backlog_ms == 0
+
+
+@on_loop
+async def test_kernel_holds_back_little_of_what_the_network_does_not_take() -> None:
+    """It would take seconds of speech, which can neither be dropped then nor be seen to wait."""
+    async with stage() as scene:
+        await scene.gateway.session(1)
+        await scene.open_turn(1)
+        connection = scene.stream._link.connection
+        assert connection is not None
+        assert connection._socket is not None
+        wire = connection._socket.transport.get_extra_info("socket")
+        assert wire.getsockopt(socket.IPPROTO_TCP, 25) == KERNEL_BYTES_MAX
 
 
 @on_loop

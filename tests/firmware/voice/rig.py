@@ -6,8 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firmware.ports import LinkQuality
 from firmware.voice.capture import Capture
-from firmware.voice.playback import Playback
+from firmware.voice.cues import packaged
+from firmware.voice.playback import OnHeard, Playback
 from firmware.voice.settings import VoiceSettings
 from firmware.voice.volume import Volume
 from hardware.clock import Clock
@@ -18,6 +20,8 @@ from hardware.sim.speaker import VirtualSpeaker
 from tests.hardware.voices import frames, tone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from firmware.ports import SpeechFormat
     from hardware.microphone import OnFrame
     from hardware.speaker import Source
@@ -56,6 +60,7 @@ class Wire:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.speech_format: SpeechFormat = "opus"
+        self.quality = LinkQuality(loss_percent=None, backlog_ms=0)
         self.sent: list[Sent] = []
         self.finished = 0
 
@@ -73,6 +78,28 @@ class Wire:
         return decoded([sent.packet for sent in self.sent])
 
 
+class Whisperer:
+    """A `firmware.ports.Ear` that is told what it has heard, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.heard_ms: int | None = None
+        self.diary: list[str] = []
+
+    def begin(self) -> None:
+        """Note that a piece begins."""
+        self.diary.append("begin")
+
+    def hear(self, frame: bytes, captured_ms: int) -> None:
+        """Note when a frame was captured."""
+        assert len(frame) == FRAME_BYTES
+        self.diary.append(f"hear {captured_ms}")
+
+    def end(self) -> None:
+        """Forget what was heard."""
+        self.diary.append("end")
+        self.heard_ms = None
+
+
 class CaptureRig:
     """Capture between a virtual microphone and a wire; inside a running loop."""
 
@@ -80,9 +107,15 @@ class CaptureRig:
         self.clock = Clock()
         self.posted = Posted()
         self.wire = Wire(self.clock)
+        self.ear = Whisperer()
         self.microphone: VirtualMicrophone
         self.capture = Capture(
-            settings or VoiceSettings(), self.clock, self.posted, self.wire, self._make_microphone
+            settings or VoiceSettings(),
+            self.clock,
+            self.posted,
+            self.wire,
+            self._make_microphone,
+            self.ear,
         )
 
     def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:
@@ -97,13 +130,17 @@ class CaptureRig:
 class PlaybackRig:
     """Playback before a virtual speaker; inside a running loop."""
 
-    def __init__(self, settings: VoiceSettings | None = None) -> None:
+    def __init__(
+        self, settings: VoiceSettings | None = None, on_heard: OnHeard | None = None
+    ) -> None:
         self.clock = Clock()
         self.posted = Posted()
         self.pulled: list[tuple[int, bytes]] = []
         self.speaker: VirtualSpeaker
         self.settings = settings or VoiceSettings()
-        self.playback = Playback(self.settings, self.clock, self.posted, self._make_speaker)
+        self.playback = Playback(
+            self.settings, self.clock, self.posted, self._make_speaker, on_heard=on_heard
+        )
 
     def _make_speaker(self, source: Source) -> VirtualSpeaker:
         def tapped(samples: int) -> bytes:
@@ -118,14 +155,22 @@ class PlaybackRig:
         """Perform one of its effects."""
         self.playback.effects[effect](**fields)
 
-    def receive(self, turn: int, packets: list[bytes], *, connection: int = 1) -> None:
-        """Let packets of a reply arrive, all at once."""
-        for packet in packets:
-            self.playback.reply_packet(turn, connection, packet, 16_000)
+    def receive(
+        self,
+        turn: int,
+        packets: list[bytes],
+        *,
+        connection: int = 1,
+        numbers: Iterable[int] | None = None,
+    ) -> None:
+        """Let packets of a reply arrive, all at once, with numbers or without."""
+        without: list[None] = [None] * len(packets)
+        for packet, number in zip(packets, numbers or without, strict=True):
+            self.playback.reply_packet(turn, connection, packet, 16_000, number)
 
-    def end(self, turn: int, *, connection: int = 1) -> None:
+    def end(self, turn: int, *, connection: int = 1, pieces: int | None = None) -> None:
         """Let the end of a reply arrive."""
-        self.playback.reply_end(turn, connection)
+        self.playback.reply_end(turn, connection, pieces)
 
     @property
     def sounds(self) -> list[bytes]:
@@ -135,6 +180,12 @@ class PlaybackRig:
     def expected(self, packets: list[bytes]) -> list[bytes]:
         """What shall be heard of a reply."""
         return loud(frames(decoded(packets)), self.settings)
+
+
+@cache
+def cue_frames(name: str) -> tuple[bytes, ...]:
+    """The whole of a sound of the toy's own."""
+    return tuple(packaged()[name].frames())
 
 
 def loud(sounds: list[bytes], settings: VoiceSettings | None = None) -> list[bytes]:

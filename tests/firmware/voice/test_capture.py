@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from firmware.ports import LinkQuality
 from firmware.voice.capture import ENCODED_FRAMES_MAX
 from firmware.voice.errors import MisuseError
 from firmware.voice.settings import VoiceSettings
@@ -153,12 +154,12 @@ async def test_an_empty_utterance_ends_with_the_marker_alone(rig: CaptureRig) ->
 
 
 @virtual
-async def test_sampled_sound_is_kept_for_500_ms_and_never_sent(rig: CaptureRig) -> None:
+async def test_sampled_sound_is_kept_for_a_second_and_never_sent(rig: CaptureRig) -> None:
     """What is said before the press stays in the toy, down to the sample."""
     rig.perform("microphone", mode="sampling", turn=0)
     rig.microphone.speak(voice(3000))
     await pass_ms(2011)
-    assert rig.capture.kept_ms == 500
+    assert rig.capture.kept_ms == 1000
     rig.perform("microphone", mode="capture", turn=1)
     assert rig.capture.kept_ms == 0
     rig.perform("start_uplink", turn=1)
@@ -398,3 +399,183 @@ async def test_format_is_settled_when_an_utterance_begins_to_be_sent(rig: Captur
     await pass_ms(0)
     assert rig.wire.sent
     assert all(len(sent.packet) < 640 for sent in rig.wire.sent)
+
+
+# -- The wake word --------------------------------------------------------------------------------
+
+
+@virtual
+async def test_the_ear_hears_what_is_sampled_and_nothing_else(rig: CaptureRig) -> None:
+    """Each stretch of sampling is a piece of its own."""
+    await pass_ms(5)
+    rig.perform("microphone", mode="sampling", turn=0)
+    await pass_ms(40)
+    rig.perform("microphone", mode="capture", turn=1)
+    await pass_ms(40)
+    rig.perform("microphone", mode="closed", turn=1)
+    rig.perform("microphone", mode="sampling", turn=1)
+    await pass_ms(20)
+    rig.perform("microphone", mode="closed", turn=0)
+    assert rig.ear.diary == ["begin", "hear 5", "hear 25", "end", "begin", "hear 85", "end"]
+
+
+@virtual
+async def test_after_a_wake_word_the_utterance_begins_where_the_word_ended(
+    rig: CaptureRig,
+) -> None:
+    """To the sample: what follows it at once is sent, the word itself is not."""
+    rig.perform("microphone", mode="sampling", turn=0)
+    rig.microphone.speak(voice(3000))
+    await pass_ms(1500)
+    rig.ear.heard_ms = 1207
+    await pass_ms(11)
+    rig.perform("microphone", mode="capture", turn=1)
+    rig.perform("start_uplink", turn=1)
+    await pass_ms(489)
+    assert captured_grid(rig) == list(range(1200, 2000, FRAME_MS))
+    said = frames(voice(3000)[: 2000 * 32])[60:]
+    said[0] = bytes(7 * 32) + said[0][7 * 32 :]
+    assert [sent.packet for sent in rig.wire.sent] == as_encoded(said)
+
+
+@virtual
+async def test_a_wake_word_of_a_second_ago_has_nothing_to_do_with_a_press(rig: CaptureRig) -> None:
+    """Then the utterance begins with the press, as without a wake word."""
+    rig.perform("microphone", mode="sampling", turn=0)
+    await pass_ms(2000)
+    rig.ear.heard_ms = 999
+    rig.perform("microphone", mode="capture", turn=1)
+    assert rig.capture.kept_ms == 0
+
+
+@virtual
+async def test_what_the_ear_heard_does_not_outlive_the_sampling(rig: CaptureRig) -> None:
+    """A microphone that was closed in between has forgotten it."""
+    rig.perform("microphone", mode="sampling", turn=0)
+    await pass_ms(500)
+    rig.ear.heard_ms = 400
+    rig.perform("microphone", mode="closed", turn=0)
+    rig.ear.heard_ms = 400
+    rig.perform("microphone", mode="capture", turn=1)
+    assert rig.capture.kept_ms == 0
+
+
+@virtual
+async def test_purged_speech_is_forgotten_by_the_ear_too(rig: CaptureRig) -> None:
+    """And it goes on listening."""
+    rig.perform("microphone", mode="sampling", turn=0)
+    await pass_ms(20)
+    rig.perform("purge_speech")
+    await pass_ms(20)
+    assert rig.ear.diary == ["begin", "hear 0", "end", "begin", "hear 20"]
+
+
+@virtual
+async def test_what_was_said_since_the_wake_word_is_judged_in_portions(rig: CaptureRig) -> None:
+    """Speech is noticed at once, and the loop has its turns in between."""
+    rig.perform("microphone", mode="sampling", turn=0)
+    rig.microphone.speak_clip(GO_FORWARD)
+    await pass_ms(1000)
+    rig.ear.heard_ms = 0
+    rig.perform("microphone", mode="capture", turn=1)
+    turns = 0
+    while not rig.posted:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 5
+    assert rig.clock.monotonic_ms() == 1000
+    assert rig.posted == [("speech_started", {"turn": 1})]
+
+
+@virtual
+async def test_nothing_is_judged_once_the_microphone_is_closed(rig: CaptureRig) -> None:
+    """Whatever of it had not been judged yet."""
+    rig.perform("microphone", mode="sampling", turn=0)
+    rig.microphone.speak_clip(GO_FORWARD)
+    await pass_ms(1000)
+    rig.ear.heard_ms = 0
+    rig.perform("microphone", mode="capture", turn=1)
+    rig.perform("microphone", mode="closed", turn=1)
+    await pass_ms(1000)
+    assert rig.posted == []
+    assert rig.capture.kept_ms == 1000
+
+
+# -- Level ----------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_the_level_is_that_of_this_moment(rig: CaptureRig) -> None:
+    """Whether it is sampled or captured; a closed microphone has none."""
+    assert rig.capture.level is None
+    rig.perform("microphone", mode="sampling", turn=0)
+    rig.microphone.speak(voice(100))
+    await pass_ms(60)
+    assert rig.capture.level is not None
+    assert -30 < rig.capture.level.rms_dbfs < rig.capture.level.peak_dbfs < 0
+    await pass_ms(100)
+    assert rig.capture.level == (-96, -96)
+    rig.perform("microphone", mode="closed", turn=0)
+    assert rig.capture.level is None
+
+
+# -- The network ----------------------------------------------------------------------------------
+
+
+async def sent_bytes_per_s(rig: CaptureRig) -> list[int]:
+    """How much was sent of a long utterance, second by second."""
+    rig.perform("microphone", mode="capture", turn=1)
+    rig.perform("start_uplink", turn=1)
+    rig.microphone.speak(voice(6000))
+    await pass_ms(6000)
+    sizes = [len(sent.packet) for sent in rig.wire.sent]
+    return [sum(sizes[at : at + 50]) for at in range(0, 300, 50)]
+
+
+@virtual
+async def test_less_is_spent_on_speech_once_it_waits_for_the_network(rig: CaptureRig) -> None:
+    """From the next second on, in the middle of an utterance."""
+    whole = await sent_bytes_per_s(rig)
+    rig.perform("end_turn", turn=1, outcome="answered")
+    rig.perform("microphone", mode="closed", turn=1)
+    rig.wire.sent.clear()
+    rig.wire.quality = LinkQuality(loss_percent=None, backlog_ms=400)
+    jammed = await sent_bytes_per_s(rig)
+    assert sum(jammed[3:]) < 0.6 * sum(whole[3:])
+    assert jammed[0] > 1.2 * jammed[3]
+
+
+@virtual
+async def test_the_next_utterance_begins_as_the_last_one_ended(rig: CaptureRig) -> None:
+    """The network is the same; and a loss is provided for from the first packet on."""
+    rig.wire.quality = LinkQuality(loss_percent=10, backlog_ms=0)
+    first = await sent_bytes_per_s(rig)
+    rig.perform("end_turn", turn=1, outcome="answered")
+    rig.perform("microphone", mode="closed", turn=1)
+    rig.wire.sent.clear()
+    second = await sent_bytes_per_s(rig)
+    assert second[0] > 1.2 * first[0]
+
+
+@virtual
+async def test_nobody_looks_at_the_network_for_speech_that_is_not_encoded(rig: CaptureRig) -> None:
+    """Samples have one rate."""
+    rig.wire.speech_format = "pcm16"
+    rig.wire.quality = LinkQuality(loss_percent=None, backlog_ms=400)
+    assert set(await sent_bytes_per_s(rig)) == {32_000}
+    assert rig.capture._control.tuning.bitrate_bps == 24_000
+
+
+@virtual
+async def test_its_figures_are_told_to_the_metrics(rig: CaptureRig) -> None:
+    """A closed microphone has no level, and a level is no sound."""
+    gauges = rig.capture.gauges
+    assert {name: gauge() for name, gauge in gauges.items()} == {
+        "microphoneRmsDbfs": None,
+        "microphonePeakDbfs": None,
+        "speechBitrateBps": 24_000,
+        "speechFramesDropped": 0,
+    }
+    rig.perform("microphone", mode="sampling", turn=0)
+    await pass_ms(20)
+    assert gauges["microphoneRmsDbfs"]() == gauges["microphonePeakDbfs"]() == -96

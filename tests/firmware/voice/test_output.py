@@ -28,7 +28,7 @@ class Told:
 def queue() -> tuple[OutputQueue, Told]:
     """An empty queue and who is told of it."""
     told = Told()
-    return OutputQueue(told.frame, told.silence), told
+    return OutputQueue(told.frame, told.silence, bytes), told
 
 
 def test_frames_are_pulled_in_order_and_then_silence() -> None:

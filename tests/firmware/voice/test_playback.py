@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firmware.voice.cues import CUES, cue_frames
+from firmware.voice.cues import CUE_MS_MAX, CUES
 from firmware.voice.errors import MisuseError
 from firmware.voice.playback import CUES_MS_MAX, LINGER_MS, Playback
 from firmware.voice.settings import VoiceSettings
 from hardware.clock import Clock
 from hardware.pcm import FRAME_MS, FRAME_SAMPLES
 from hardware.sim.clock import run_virtual
-from tests.firmware.voice.rig import SILENCE, PlaybackRig, Posted, decoded, loud, reply
+from tests.firmware.voice.rig import (
+    SILENCE,
+    PlaybackRig,
+    Posted,
+    cue_frames,
+    decoded,
+    loud,
+    reply,
+)
 from tests.hardware.voices import frames
 
 if TYPE_CHECKING:
@@ -232,7 +240,7 @@ async def test_after_a_barge_in_not_one_sample_of_the_old_reply_starts(rig: Play
     await pass_ms(3000)
     assert rig.sounds[before:] == cue_sounds("listening")
     assert rig.posted.names == ["reply_began"]
-    assert rig.playback.packets_stale == 100
+    assert rig.playback.packets["stale"] == 100
 
 
 @virtual
@@ -270,7 +278,7 @@ async def test_a_reply_that_waits_is_dropped_with_its_turn(rig: PlaybackRig) -> 
     speak(rig, 1)
     await pass_ms(1000)
     assert rig.sounds == []
-    assert rig.playback.packets_stale == 20
+    assert rig.playback.packets["stale"] == 20
     speak(rig, 2)
     rig.perform("replay", turn=2)
     assert rig.posted[1:] == [("nothing_kept", {"turn": 2})]
@@ -313,7 +321,7 @@ async def test_leaving_the_mode_ends_the_reply(rig: PlaybackRig) -> None:
     speak(rig, 1)
     await pass_ms(1000)
     assert rig.sounds == []
-    assert rig.playback.packets_stale == 19
+    assert rig.playback.packets["stale"] == 19
 
 
 @virtual
@@ -333,7 +341,7 @@ async def test_packets_that_come_too_far_ahead_are_refused(rig: PlaybackRig) -> 
     """The buffer is bounded; what is inside is played."""
     wait_for_reply(rig, 1)
     rig.receive(1, reply(500, 4000) * 31)
-    assert rig.playback.packets_refused == 200 * 31 - 6000
+    assert rig.playback.packets["refused"] == 200 * 31 - 6000
 
 
 @virtual
@@ -358,7 +366,7 @@ def test_every_cue_is_heard_whole(name: str) -> None:
         rig = PlaybackRig()
         rig.perform("speaker", mode="cues", turn=0)
         rig.perform("cue", name=name)
-        await pass_ms(1000)
+        await pass_ms(CUE_MS_MAX + 1_000)
         assert rig.sounds == cue_sounds(name)
         assert not rig.speaker.is_open
         rig.playback.close()
@@ -401,7 +409,7 @@ async def test_cues_that_wait_are_dropped_with_their_mode(rig: PlaybackRig) -> N
         rig.perform("cue", name="end")
     rig.perform("speaker", mode="fixed", turn=1)
     rig.perform("cue", name="locked")
-    await pass_ms(2000)
+    await pass_ms(10_000)
     assert rig.sounds == cue_sounds("locked")
 
 
@@ -425,6 +433,35 @@ async def test_cues_do_not_pile_up(rig: PlaybackRig) -> None:
     await pass_ms(10_000)
     assert 0 < len(rig.sounds) * FRAME_MS <= CUES_MS_MAX + 280
     assert rig.playback.cues_dropped == 100 - len(rig.sounds) // len(cue_sounds("denied"))
+
+
+@virtual
+async def test_a_new_turn_does_not_wait_for_a_sentence(rig: PlaybackRig) -> None:
+    """It is dropped in the middle of a word, and the next sound is heard at once."""
+    rig.perform("speaker", mode="cues", turn=1)
+    rig.perform("cue", name="apology")
+    await pass_ms(1_500)
+    before = len(rig.sounds)
+    assert 50 < before < len(cue_sounds("apology"))
+    rig.perform("speaker", mode="cues", turn=2)
+    rig.perform("cue", name="listening")
+    await pass_ms(1_000)
+    assert rig.sounds[before:] == cue_sounds("listening")
+    assert rig.playback.cues_dropped == 0
+
+
+@virtual
+async def test_what_is_asked_while_a_sentence_begins_is_left_out(rig: PlaybackRig) -> None:
+    """The toy is answering already; after its end whatever comes is heard at once."""
+    rig.perform("speaker", mode="fixed", turn=1)
+    rig.perform("cue", name="locked")
+    await pass_ms(1_000)
+    rig.perform("cue", name="denied")
+    assert rig.playback.cues_dropped == 1
+    await pass_ms(10_000)
+    rig.perform("cue", name="denied")
+    await pass_ms(1_000)
+    assert rig.sounds == cue_sounds("locked") + cue_sounds("denied")
 
 
 @virtual
@@ -553,7 +590,7 @@ async def test_packets_that_come_during_a_replay_are_dropped(rig: PlaybackRig) -
     rig.perform("end_reply", turn=2)
     await pass_ms(1000)
     assert rig.sounds == rig.expected(reply(500))
-    assert rig.playback.packets_stale == 20
+    assert rig.playback.packets["stale"] == 20
 
 
 @virtual
@@ -596,6 +633,11 @@ class ThreadedSpeaker:
         self._source = source
         self._pulling: asyncio.Task[None] | None = None
         self.pulled: list[bytes] = []
+
+    @property
+    def latency_ms(self) -> int:
+        """None."""
+        return 0
 
     @property
     def is_open(self) -> bool:
@@ -685,3 +727,38 @@ def test_a_guardian_sets_the_volume() -> None:
         rig.playback.close()
 
     run_virtual(main())
+
+
+@virtual
+async def test_a_volume_that_is_hardly_heard_is_heard_once(rig: PlaybackRig) -> None:
+    """As faint as everything is from now on; a volume that stays as it was says nothing."""
+    expected = loud(list(cue_frames("low_volume")), VoiceSettings(volume_percent=10))
+    rig.perform("speaker", mode="cues", turn=1)
+    for percent in (11, 10, 10):
+        rig.playback.set_volume(percent)
+        await pass_ms(1_000)
+    assert rig.sounds == [frame for frame in expected if frame != SILENCE]
+
+
+@virtual
+async def test_a_ceiling_that_makes_it_hardly_heard_is_heard_too(rig: PlaybackRig) -> None:
+    """Nobody wonders why the toy has fallen silent."""
+    expected = loud(list(cue_frames("low_volume")), VoiceSettings(volume_percent=5))
+    rig.perform("speaker", mode="cues", turn=1)
+    rig.playback.limit_volume(5)
+    rig.playback.limit_volume(5)
+    await pass_ms(1_000)
+    assert rig.sounds == [frame for frame in expected if frame != SILENCE]
+
+
+@virtual
+async def test_no_volume_and_a_closed_speaker_say_nothing(rig: PlaybackRig) -> None:
+    """There is nothing to be heard, or nowhere; a reply tells by itself how loud it is."""
+    rig.playback.set_volume(5)
+    rig.perform("speaker", mode="reply", turn=1)
+    rig.playback.set_volume(6)
+    rig.perform("speaker", mode="cues", turn=2)
+    rig.playback.set_volume(0)
+    await pass_ms(1_000)
+    assert rig.sounds == []
+    assert rig.playback.cues_dropped == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.ports import SpeechFormat
+from firmware.ports import LinkQuality, SpeechFormat
 from firmware.voice.recorder import RECORDING_MS_MAX, Recorder, Recording
 from hardware.codec import OpusDecoder
 from hardware.errors import MisuseError
@@ -17,6 +17,7 @@ class Listener:
 
     def __init__(self, speech_format: SpeechFormat = "opus") -> None:
         self.speech_format: SpeechFormat = speech_format
+        self.quality = LinkQuality(loss_percent=1.5, backlog_ms=40)
         self.sent: list[tuple[bytes, int]] = []
         self.finished = 0
 

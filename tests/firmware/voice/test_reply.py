@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+from collections.abc import Sequence
 
 import pytest
 
+from firmware.voice.arrivals import Arrivals
 from firmware.voice.jitter import JitterBuffer
+from firmware.voice.packet import Lost
 from firmware.voice.reply import Recording, Replay, Reply
 from hardware.codec import OpusDecoder, load_bindings
 from hardware.pcm import FRAME_BYTES, from_bytes
@@ -15,7 +18,7 @@ from tests.firmware.voice.rig import decoded, packed, reply
 from tests.hardware.voices import frames, tone
 
 
-def heard(packets: list[bytes]) -> tuple[list[bytes], Reply]:
+def heard(packets: Sequence[bytes | Lost]) -> tuple[list[bytes], Reply]:
     """All frames of a reply that is complete."""
     decoding = Reply(Replay(packets))
     sounds = []
@@ -99,9 +102,40 @@ def test_a_broken_packet_is_concealed_and_counted(broken: bytes) -> None:
     assert sounds == first + rest
 
 
+def test_a_lost_packet_is_recovered_from_the_one_after_it() -> None:
+    """The reply keeps its length; without the one after it, something is made up."""
+    packets = reply()
+    recovered, first = heard([*packets[:10], Lost(packets[11]), *packets[11:]])
+    made_up, second = heard([*packets[:10], Lost(None), *packets[11:]])
+    assert len(recovered) == len(made_up) == 20
+    assert (first.packets_recovered, first.packets_concealed) == (1, 0)
+    assert (second.packets_recovered, second.packets_concealed) == (0, 1)
+    with OpusDecoder() as decoder:
+        for packet in packets[:10]:
+            decoder.decode(packet)
+        assert recovered[10] == decoder.decode_fec(packets[11])
+
+
+def test_a_lost_packet_before_a_broken_one_is_made_up() -> None:
+    """What is not Opus carries no copy either."""
+    packets: list[bytes | Lost] = [*reply()]
+    packets[10:12] = [Lost(b"\xff\xff\xff\xff"), b"\xff\xff\xff\xff"]
+    sounds, decoding = heard(packets)
+    assert len(sounds) == 20
+    assert decoding.packets_concealed == 2
+
+
+def test_a_lost_packet_is_as_long_as_its_neighbours() -> None:
+    """Three frames are missing where three were in each packet."""
+    long = [packed(reply()[at : at + 3]) for at in range(0, 18, 3)]
+    sounds, decoding = heard([*long[:2], Lost(long[3]), *long[3:]])
+    assert len(sounds) == 18
+    assert decoding.packets_concealed == 1
+
+
 def test_it_waits_for_the_jitter_buffer() -> None:
     """None for now is not the end."""
-    jitter = JitterBuffer(target_ms=60, ms_max=1000, bytes_max=10_000)
+    jitter = JitterBuffer(Arrivals(start_ms=60, ms_max=60), ms_max=1000, bytes_max=10_000)
     decoding = Reply(jitter)
     jitter.push(reply()[0], 0)
     assert decoding.next_frame(0) is None
@@ -117,7 +151,7 @@ def test_it_waits_for_the_jitter_buffer() -> None:
 def test_half_a_frame_waits_for_the_other_half() -> None:
     """Packets of 10 ms are joined, not filled with silence."""
     halves = foreign_packets(16_000, 10, 900)
-    jitter = JitterBuffer(target_ms=0, ms_max=1000, bytes_max=10_000)
+    jitter = JitterBuffer(Arrivals(start_ms=0, ms_max=0), ms_max=1000, bytes_max=10_000)
     decoding = Reply(jitter)
     jitter.push(halves[0], 0)
     assert decoding.next_frame(0) is None

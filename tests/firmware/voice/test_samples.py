@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from firmware.voice.arrivals import Arrivals
 from firmware.voice.jitter import JitterBuffer
 from firmware.voice.packet import Pcm, cut, duration_ms, size_bytes
-from firmware.voice.playback import MAKING_MS_MAX, REPLY_RATES_HZ, Playback
+from firmware.voice.playback import MAKING_MS_MAX, Playback
 from firmware.voice.reply import Recording, Replay, Reply
 from firmware.voice.settings import VoiceSettings
 from hardware.clock import Clock
 from hardware.pcm import FRAME_BYTES, from_bytes
-from hardware.resampler import Resampler
 from hardware.sim.clock import run_virtual
 from hardware.sim.speaker import VirtualSpeaker
 from tests.firmware.voice.rig import PlaybackRig, Posted, loud, reply
-from tests.hardware.voices import frames, signal_to_noise_db, tone
+from tests.hardware.voices import frames, signal_to_noise_db, tone, tone_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,8 +80,8 @@ def test_any_rate_is_heard_in_our_own(rate_hz: int, channels: int) -> None:
     pcm = mono.tobytes() if channels == 1 else stereo(mono, mono)
     sound = heard(list(cut(Pcm(pcm, rate_hz, channels))))
     assert len(sound) / 32 == pytest.approx(400, abs=20)
-    expected = tone(1_000, 400).tobytes()
-    assert signal_to_noise_db(expected[3_200:9_600], sound[3_200:9_600]) > 40
+    inner = sound[3_200:9_600]
+    assert signal_to_noise_db(tone_within(from_bytes(inner), 1_000), inner) > 60
 
 
 def test_both_channels_are_heard() -> None:
@@ -110,19 +110,6 @@ def test_samples_and_packets_may_follow_each_other() -> None:
     alone = heard(list(pieces))
     begins = 400 * 32
     assert sound[begins : begins + 3_200] == alone[:3_200]
-
-
-def test_common_rates_are_ready_before_the_first_reply() -> None:
-    """Nothing is left to compute for its first frame, nor for the next reply's."""
-
-    async def main() -> None:
-        PlaybackRig().playback.close()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.delattr(Resampler, "_computed")
-            for rate_hz in REPLY_RATES_HZ:
-                heard(list(cut(Pcm(tone(500, 500, rate_hz).tobytes(), rate_hz, 1))))
-
-    run_virtual(main())
 
 
 class SlowingClock(Clock):
@@ -165,10 +152,10 @@ def test_frame_that_takes_long_is_the_only_one_in_its_turn_of_the_loop() -> None
 def test_jitter_buffer_counts_samples_as_it_counts_packets() -> None:
     """By length and by size, whatever their rate."""
     pieces = cut(Pcm(tone(500, 1_000, 22_050).tobytes(), 22_050, 1))
-    jitter = JitterBuffer(target_ms=60, ms_max=200, bytes_max=1_000_000)
-    assert [jitter.push(piece, 0) for piece in pieces[:11]] == [True] * 10 + [False]
-    jitter = JitterBuffer(target_ms=60, ms_max=10_000, bytes_max=5 * 882)
-    assert [jitter.push(piece, 0) for piece in pieces[:6]] == [True] * 5 + [False]
+    jitter = JitterBuffer(Arrivals(start_ms=60, ms_max=60), ms_max=200, bytes_max=1_000_000)
+    assert [jitter.push(piece, 0) for piece in pieces[:11]] == ["taken"] * 10 + ["refused"]
+    jitter = JitterBuffer(Arrivals(start_ms=60, ms_max=60), ms_max=10_000, bytes_max=5 * 882)
+    assert [jitter.push(piece, 0) for piece in pieces[:6]] == ["taken"] * 5 + ["refused"]
     recording = Recording(ms_max=100, bytes_max=1_000_000)
     for piece in pieces:
         recording.keep(piece)
@@ -220,7 +207,7 @@ def test_samples_of_another_turn_are_stale() -> None:
         rig.perform("speaker", mode="reply", turn=2)
         rig.playback.reply_pcm(1, 1, tone(500, 100).tobytes(), 16_000)
         await pass_ms(200)
-        assert rig.playback.packets_stale == 5
+        assert rig.playback.packets["stale"] == 5
         assert rig.sounds == []
         rig.playback.close()
 
@@ -238,7 +225,7 @@ def test_samples_for_which_there_is_no_room_are_refused() -> None:
         rig.end(1)
         rig.perform("speaker", mode="reply", turn=1)
         await pass_ms(4_000)
-        assert rig.playback.packets_refused == 100
+        assert rig.playback.packets["refused"] == 100
         assert rig.sounds == loud(frames(pcm[:32_000]))
         rig.playback.close()
 
@@ -286,7 +273,7 @@ def test_ten_seconds_at_once_do_not_hold_up_the_loop(rate_hz: int, channels: int
         clock.time(lambda: playback.reply_end(1, 1))
         await pass_ms(11_000)
         playback.close()
-        assert playback.packets_refused == 0
+        assert playback.packets["refused"] == 0
         assert posted.names == ["reply_began", "reply_played"]
         return clock.longest_ms, len(pcm)
 

@@ -30,9 +30,16 @@ def test_a_value_out_of_range_is_named_with_its_range(name: str) -> None:
         VoiceSettings(**{name: highest + 1})
 
 
-def test_a_beginning_that_cannot_be_heard_is_refused() -> None:
-    """More voice than its window holds would never be found."""
-    with pytest.raises(
-        SettingError, match=r"speech_start_ms is 300: give at most speech_start_window_ms"
-    ):
-        VoiceSettings(speech_start_ms=300)
+@pytest.mark.parametrize(
+    ("name", "value", "bound"),
+    [
+        ("speech_start_ms", 300, "speech_start_window_ms"),
+        ("silence_percent", 60, "voice_percent"),
+        ("opus_bitrate_bps_min", 25_000, "opus_bitrate_bps"),
+        ("opus_bitrate_bps", 33_000, "opus_bitrate_bps_max"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(name: str, value: int, bound: str) -> None:
+    """Such as a beginning with more voice than its window holds, which would never be found."""
+    with pytest.raises(SettingError, match=rf"voice\.{name} is {value}: give at most {bound}"):
+        VoiceSettings(**{name: value})

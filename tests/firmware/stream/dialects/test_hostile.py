@@ -345,7 +345,7 @@ def test_longest_reply_in_one_message_takes_little_on_its_way_to_the_ear(
             _, peak_bytes = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert playback.packets_refused == 0
+        assert playback.packets["refused"] == 0
         playback.close()
         return peak_bytes
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firmware.commands import wire
+from firmware.bench import wire
 from hardware.codec import OpusEncoder
 from tests.hardware.voices import frames, voice
 

@@ -1,0 +1,1 @@
+"""Measurements, a section each, for `pommai bench`; see `firmware.bench.section`."""

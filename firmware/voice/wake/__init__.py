@@ -1,0 +1,1 @@
+"""Wake words: what hears them, and how one is found fit before it is used."""

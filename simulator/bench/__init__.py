@@ -1,0 +1,1 @@
+"""Sections of `pommai bench` that need the desk."""

@@ -1,0 +1,25 @@
+"""One household for all these tests: each of its processes takes a second to get ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sound.household import Household
+
+
+@pytest.fixture(scope="session")
+def running_household(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Household]:
+    """A toy that can be spoken to."""
+    with Household(tmp_path_factory.mktemp("household")) as household:
+        yield household
+
+
+@pytest.fixture
+def household(running_household: Household) -> Iterator[Household]:
+    """The same, as if nothing had happened yet."""
+    running_household.run(running_household.settle())
+    yield running_household
+    said = running_household.toy.said
+    assert not any(word in said for word in ("ERROR", "CRITICAL", "Traceback")), said
