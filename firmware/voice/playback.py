@@ -352,7 +352,7 @@ class Playback:
             frame = self._next_frame(now_ms)
             if frame is None:
                 break
-            self._output.put(self._volume.applied(self._leveller.applied(frame)))
+            self._output.put(self._leveller.applied(frame))
             self._is_silent = False
             self._silent_ms = 0
             made += 1
@@ -396,8 +396,12 @@ class Playback:
                 self._speaker.close()
 
     def _shape(self, frame: bytes) -> bytes:
-        """Return a frame as it sounds; in the speaker's thread."""
-        frame = self._ducking.applied(frame)
+        """Return a frame as it sounds; in the speaker's thread.
+
+        The volume comes last, and only now: a ceiling that is lowered holds for what was made ready
+        before, and nothing can be done to a frame that would lift it above.
+        """
+        frame = self._volume.applied(self._ducking.applied(frame))
         if self._on_heard is not None:
             self._on_heard(frame, self._clock.monotonic_ms() + self._speaker.latency_ms)
         return frame

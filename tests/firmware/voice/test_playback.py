@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,11 @@ import pytest
 
 from firmware.voice.cues import CUE_MS_MAX, CUES
 from firmware.voice.errors import MisuseError
-from firmware.voice.playback import CUES_MS_MAX, LINGER_MS, Playback
+from firmware.voice.playback import CUES_MS_MAX, LINGER_MS, READY_MS_MAX, Playback
 from firmware.voice.settings import VoiceSettings
+from firmware.voice.volume import gain_of
 from hardware.clock import Clock
-from hardware.pcm import FRAME_MS, FRAME_SAMPLES
+from hardware.pcm import FRAME_MS, FRAME_SAMPLES, from_bytes
 from hardware.sim.clock import run_virtual
 from tests.firmware.voice.rig import (
     SILENCE,
@@ -762,3 +764,63 @@ async def test_no_volume_and_a_closed_speaker_say_nothing(rig: PlaybackRig) -> N
     await pass_ms(1_000)
     assert rig.sounds == []
     assert rig.playback.cues_dropped == 0
+
+
+@pytest.mark.parametrize("percent", [40, 10, 0])
+def test_what_was_made_ready_before_keeps_to_a_lower_ceiling(percent: int) -> None:
+    """A guardian who makes the toy quieter in mid-sentence does not wait for what is decoded."""
+
+    async def main() -> None:
+        rig = PlaybackRig(VoiceSettings(volume_percent=80))
+        speak(rig, 1)
+        rig.receive(1, reply(500, 2_000))
+        await pass_ms(500)
+        assert len(rig.playback._output) * FRAME_MS >= READY_MS_MAX - FRAME_MS
+        before = len(rig.pulled)
+        rig.playback.limit_volume(percent)
+        await pass_ms(500)
+        expected = loud(frames(decoded(reply(500, 2_000))), VoiceSettings(volume_percent=percent))
+        heard = [frame for _, frame in rig.pulled[before:]]
+        assert heard == expected[before : before + len(heard)]
+        rig.playback.close()
+
+    run_virtual(main())
+
+
+def test_a_higher_volume_is_heard_from_the_next_frame_on() -> None:
+    """Whoever turns it up hears that at once too."""
+
+    async def main() -> None:
+        rig = PlaybackRig(VoiceSettings(volume_percent=20))
+        speak(rig, 1)
+        rig.receive(1, reply(500, 2_000))
+        await pass_ms(500)
+        before = len(rig.pulled)
+        rig.playback.set_volume(60)
+        await pass_ms(FRAME_MS + 1)
+        expected = loud(frames(decoded(reply(500, 2_000))), VoiceSettings(volume_percent=60))
+        assert rig.pulled[before][1] == expected[before]
+        rig.playback.close()
+
+    run_virtual(main())
+
+
+def test_nothing_that_is_done_to_a_frame_comes_after_its_ceiling() -> None:
+    """What is told of the playback, and what the card is given, is below it: ducked or not."""
+    told: list[bytes] = []
+
+    async def main() -> None:
+        settings = VoiceSettings(volume_percent=100, volume_percent_max=30, loudness_dbfs_max=0)
+        rig = PlaybackRig(settings, on_heard=lambda frame, _: told.append(frame))
+        speak(rig, 1)
+        square = array.array("h", [32_767] * 40 + [-32_768] * 40)
+        rig.playback.reply_pcm(1, 1, (square * 400).tobytes(), 16_000)
+        await pass_ms(300)
+        rig.playback.duck()
+        await pass_ms(3_000)
+        ceiling = round(gain_of(30) * 32_768)
+        assert max(abs(sample) for frame in told for sample in from_bytes(frame)) <= ceiling
+        assert [frame for frame in told if any(frame)] == rig.sounds
+        rig.playback.close()
+
+    run_virtual(main())
