@@ -230,13 +230,15 @@ class Playback:
     def _push(self, buffer: JitterBuffer, packets: Sequence[Packet], number: int | None) -> bool:
         """Put packets into the buffer, and tell whether any of them is to be played."""
         now_ms = self._clock.monotonic_ms()
-        for taken, packet in enumerate(packets):
+        is_any_taken = False
+        for seen, packet in enumerate(packets):
             fate = buffer.push(packet, now_ms, number)
             if fate == "refused":  # and so are those behind it
-                self.packets[fate] += len(packets) - taken
-                return taken > 0
+                self.packets[fate] += len(packets) - seen
+                break
             self.packets[fate] += 1
-        return True
+            is_any_taken = is_any_taken or fate == "taken"
+        return is_any_taken
 
     def reply_end(
         self,

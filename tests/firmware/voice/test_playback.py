@@ -172,6 +172,36 @@ async def test_running_dry_is_told_once_and_so_is_going_on(rig: PlaybackRig) -> 
     assert rig.posted.names == ["reply_began", "reply_dry", "reply_began", "reply_played"]
 
 
+@virtual
+async def test_what_is_never_played_is_no_sign_of_a_reply_that_goes_on(rig: PlaybackRig) -> None:
+    """Stragglers behind a gap do not keep the machine waiting for more than its 3 s."""
+    packets = reply()
+    speak(rig, 1)
+    rig.receive(1, packets[:4], numbers=[0, 1, 3, 4])
+    await pass_ms(1000)
+    assert rig.posted.names == ["reply_began", "reply_dry"]
+    rig.receive(1, [packets[2], packets[3], packets[4]], numbers=[2, 3, 4])
+    await pass_ms(1000)
+    assert rig.posted.names == ["reply_began", "reply_dry"]
+    assert rig.playback.packets["late"] == 3
+    rig.receive(1, packets[5:6], numbers=[5])
+    assert rig.posted.names[2:] == ["reply_began"]
+
+
+@virtual
+async def test_a_gap_behind_a_straggler_is_told_as_well(rig: PlaybackRig) -> None:
+    """Each gap that is heard is told once, and each time that it goes on after one."""
+    packets = reply()
+    speak(rig, 1)
+    rig.receive(1, packets[:3], numbers=range(3))
+    for number in (3, 4):
+        await pass_ms(1000)
+        rig.receive(1, packets[:1], numbers=[0])
+        rig.receive(1, packets[number : number + 1], numbers=[number])
+    await pass_ms(1000)
+    assert rig.posted.names == ["reply_began", "reply_dry"] * 3
+
+
 @pytest.mark.parametrize("is_dry", [False, True])
 def test_a_reply_that_was_cut_plays_out(is_dry: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """`end_reply` ends it with what is there, even where nothing is there any more."""
