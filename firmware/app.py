@@ -144,7 +144,14 @@ class Toy:
         )
         self._body = Body(self.board.lights, self.loop.post, self._probes)
         if self.backend is not None:
-            self.backend.watch({**self.capture.gauges, **self.listener.gauges, **self._gauges})
+            self.backend.watch(
+                {
+                    **self.capture.gauges,
+                    **self.playback.gauges,
+                    **self.listener.gauges,
+                    **self._gauges,
+                }
+            )
         for performer in self._performers():
             self.loop.add(performer)
         self._button = self.board.open_button(

@@ -12,6 +12,7 @@ from firmware.voice.cues import Cues, packaged
 from firmware.voice.ducking import Ducking
 from firmware.voice.errors import MisuseError
 from firmware.voice.jitter import JitterBuffer
+from firmware.voice.loudness import Leveller
 from firmware.voice.output import OutputQueue
 from firmware.voice.packet import Pcm, cut
 from firmware.voice.reply import Recorded, Recording, Replay, Reply
@@ -21,6 +22,7 @@ from hardware.pcm import FRAME_MS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from firmware.metrics import Gauge
     from firmware.ports import PerformEffect, Post
     from firmware.voice.jitter import Fate
     from firmware.voice.packet import Packet
@@ -120,6 +122,7 @@ class Playback:
         self._volume_percent = settings.volume_percent
         self._volume_percent_max = settings.volume_percent_max
         self._volume = Volume(settings.volume_percent, settings.volume_percent_max)
+        self._leveller = Leveller(dbfs_max=settings.loudness_dbfs_max)
         self._mode = "closed"
         self._turn = 0
         self._takes_packets = False
@@ -154,6 +157,20 @@ class Playback:
             "end_reply": self._end_reply,
             "end_turn": self._end_turn,
             "purge_speech": self._purge_speech,
+        }
+
+    @property
+    def gauges(self) -> Mapping[str, Gauge]:
+        """What the metrics tell of it."""
+        return {
+            "replyPacketsLate": lambda: self.packets["late"],
+            "replyPacketsTwice": lambda: self.packets["duplicate"],
+            "replyPacketsRefused": lambda: self.packets["refused"],
+            "replyPacketsConcealed": lambda: self.packets_concealed,
+            "replyPacketsRecovered": lambda: self.packets_recovered,
+            "replyGapsHeard": lambda: self.gaps_heard,
+            "jitterTargetMs": lambda: self.jitter_target_ms,
+            "cuesDropped": lambda: self.cues_dropped,
         }
 
     @property
@@ -335,7 +352,7 @@ class Playback:
             frame = self._next_frame(now_ms)
             if frame is None:
                 break
-            self._output.put(self._volume.applied(frame))
+            self._output.put(self._volume.applied(self._leveller.applied(frame)))
             self._is_silent = False
             self._silent_ms = 0
             made += 1

@@ -34,6 +34,7 @@ _RANGES: Final = {
     "duck_ms": (100, 10_000),
     "volume_percent": (0, 100),
     "volume_percent_max": (0, 100),
+    "loudness_dbfs_max": (-40, 0),
 }
 
 _AT_MOST: Final = (
@@ -104,7 +105,17 @@ class VoiceSettings:
     )
     duck_ms: int = setting(1_000, "how long it stays so after that", unit="ms")
     volume_percent: int = setting(60, "loudness: half the figure sounds half as loud", unit="%")
-    volume_percent_max: int = setting(80, "never louder than this, whoever asks", unit="%")
+    volume_percent_max: int = setting(
+        80,
+        "no sample is louder than this, whoever asks: for children's ears; what it is in a room "
+        "depends on amplifier and loudspeaker, and is the maker's to measure",
+        unit="%",
+    )
+    loudness_dbfs_max: int = setting(
+        -12,
+        "louder sound is brought down to this before the volume; speech never is that loud",
+        unit="dBFS",
+    )
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -6,7 +6,7 @@ are tried together, as they will be used, with the voices of `EXAMINERS`, which 
 
 In half an hour of what they say no score may come nearer to the threshold than `MARGIN`. So phrases
 of four syllables or more were mistaken once in three hours of other speech, synthesised and
-recorded, that had no part in the calibration (a rate below 1.6 an hour with 95 % confidence); one
+recorded, that had no part in the calibration (a rate below 1.7 an hour with 95 % confidence); one
 of three syllables, "hey pommai", never.
 """
 

@@ -25,7 +25,7 @@ def applied(percent: int, percent_max: int = 100) -> array.array[int]:
 
 @pytest.mark.parametrize("percent", [1, 10, 33, 60, 80, 99])
 def test_every_sample_is_scaled_to_within_one_step(percent: int) -> None:
-    """Table look-ups and one long addition are as good as multiplying one by one."""
+    """Rounded, not cut."""
     gain = gain_of(percent)
     pairs = zip(EVERY_SAMPLE, applied(percent), strict=True)
     assert max(abs(sample * gain - scaled) for sample, scaled in pairs) <= 1
