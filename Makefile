@@ -5,10 +5,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?= --headless --out build/demo
 TEST_ARGS ?=
+TEST_WORKERS ?= 2
 PINS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint explore mutants bench pins clean
+.PHONY: help setup setup-test demo test sounds lint explore mutants bench pins clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
@@ -22,8 +23,11 @@ setup-test: setup ## bring what only the tests need: git, Node, Convex's JavaScr
 demo: setup ## hold one conversation without hardware (DEMO_ARGS=)
 	$(BIN)/pommai demo $(DEMO_ARGS)
 
-test: lint setup-test ## lint, then every test, with all branches of states/ covered (TEST_ARGS=)
-	$(BIN)/python -m pytest --cov $(TEST_ARGS)
+test: lint setup-test ## lint, then every test, with all branches of states/ covered (TEST_ARGS=, TEST_WORKERS=)
+	$(BIN)/python -m pytest --cov --numprocesses $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(TEST_ARGS)
+
+sounds: setup ## make the toy's own sounds anew (needs flite)
+	$(BIN)/python tools/sounds.py
 
 lint: setup ## style, formatting and types
 	$(BIN)/ruff check

@@ -32,8 +32,8 @@ readonly PACKAGES=(
 # Where PocketSphinx has no wheel for the machine's Python.
 readonly COMPILER_PACKAGES=(cmake make)
 # A sound card that is none, for the tests and `pommai bench voice`: a sound server with sinks that
-# lead nowhere, PortAudio's way to it, and what plays into them and records from them.
-readonly SOUND_PACKAGES=(libasound2-plugins pulseaudio pulseaudio-utils)
+# lead nowhere, PortAudio's way to it, what plays into them and records from them, and voices.
+readonly SOUND_PACKAGES=(flite libasound2-plugins pulseaudio pulseaudio-utils)
 # What the tests call, unless the path has it; of Node, one that is new enough.
 readonly GIT_PACKAGES=(git)
 readonly NODE_PACKAGES=(nodejs npm)

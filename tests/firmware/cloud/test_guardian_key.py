@@ -36,9 +36,12 @@ def test_the_guardians_signature_of_this_device_and_lock_counts() -> None:
         signed("pommai-release\ndev-1\nlock-2"),
         signed("pommai-release\ndev-2\nlock-1"),
         signed("pommai-release\ndev-1\nlock-1\n"),
-        base64.b64encode(
-            Ed25519PrivateKey.generate().sign(b"pommai-release\ndev-1\nlock-1")
-        ).decode(),
+        pytest.param(
+            base64.b64encode(
+                Ed25519PrivateKey.generate().sign(b"pommai-release\ndev-1\nlock-1")
+            ).decode(),
+            id="another key's",
+        ),
     ],
 )
 def test_no_other_signature_does(signature: str) -> None:
