@@ -94,9 +94,10 @@ async def measure(rig: Rig, tell: Tell) -> list[Figure]:
     tell(f"voice: capture, {LONG_MS // 1000} s")
     await rig.cloud.post("stream-options", {"reply_tone_ms": LONG_MS})
     meter = Meter(rig.toy.pid)
-    begin = rig.speaker.samples
+    said_from, begin = rig.microphone.samples, rig.speaker.samples
     await rig.speak(tone.make(LONG_MS))
     capture = meter.read()
+    said = rig.microphone.since(said_from)
     uplink = Uplink.from_json((await rig.cloud.get("stream-heard"))[-1])
     tell(f"voice: playback, {LONG_MS // 1000} s")
     meter = Meter(rig.toy.pid)
@@ -107,8 +108,8 @@ async def measure(rig: Rig, tell: Tell) -> list[Figure]:
         *_figures("idle", idle),
         *_figures("capture", capture),
         *_figures("playback", playback),
-        _tears("capture", uplink.sound),
-        _tears("playback", played),
+        _glitches("capture", uplink.sound, tone.tears(said)),
+        _glitches("playback", played),
     ]
 
 
@@ -121,11 +122,15 @@ def _figures(when: str, load: Load) -> list[Figure]:
     ]
 
 
-def _tears(when: str, sound: bytes) -> Figure:
-    """Return how often a tone is torn; one that is not there, or not to its end, is torn too."""
+def _glitches(when: str, sound: bytes, torn_before: Sequence[int] = ()) -> Figure:
+    """Return how often a tone is torn; one that is not there, or not to its end, is torn too.
+
+    ``torn_before`` is where it was torn before the toy had it: a busy desk says it with gaps.
+    """
     begins, ends = tone.begins(sound), tone.ends(sound)
     length_ms = (ends[-1] - begins[0]) / pcm.SAMPLES_PER_MS if begins else 0.0
-    torn = len(tone.tears(sound)) + (length_ms < LONG_MS - 2 * tone.EDGE_MS)
+    torn = max(0, len(tone.tears(sound)) - len(torn_before))
+    torn += length_ms < LONG_MS - 2 * tone.EDGE_MS
     per_minute = torn * 60_000 / LONG_MS
     what = f"glitches in {when}"
     return Figure("voice", what, "a minute", per_minute, None, TEARS_PER_MINUTE_MAX)

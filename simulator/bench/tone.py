@@ -22,7 +22,7 @@ QUIET: Final = 60.0
 """A tone with a lower peak is none."""
 GAP_MS: Final = 40
 """Without the tone for so long, it has ended, and the next is another."""
-EDGE_MS: Final = 30
+EDGE_MS: Final = 100
 """After its beginning and before its end a codec may still be finding it."""
 REACH_MS: Final = WINDOW_MS + 2
 """What lies so far apart has nothing in common: the phase before a tear, and the one behind it."""

@@ -6,6 +6,7 @@ import asyncio
 import stat
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from hardware import pcm
 from simulator import sound_server
 from simulator.errors import SoundServerError, SoundServerMissingError
+from simulator.sound_recording import WINDOW_MS
 from simulator.sound_server import SoundServer
 from tests.hardware.voices import voice
 
@@ -180,3 +182,20 @@ def test_one_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(SoundServerError, match="ended at once: "):
         in_a_room(claim)
+
+
+def test_what_is_cut_off_is_heard_until_then_and_not_long_after() -> None:
+    """The dates of a recording are right: not some milliseconds early, as its pieces come."""
+
+    async def claim(sound: SoundServer) -> None:
+        async with sound.record("microphone") as heard:
+            saying = asyncio.create_task(sound.say(words() * 10))
+            await heard.sound()
+            cut_ms = time.monotonic() * 1000
+            saying.cancel()
+            with suppress(asyncio.CancelledError):
+                await saying
+            end = await heard.silence(heard.sample_at(cut_ms), 200)
+            assert cut_ms - WINDOW_MS <= heard.heard_ms(end) < cut_ms + LATE_MS_MAX
+
+    in_a_room(claim)

@@ -12,7 +12,7 @@ import pytest
 
 from hardware.pcm import BYTES_PER_MS
 from simulator.bench import tone
-from simulator.bench.load import LONG_MS, MEGABYTE, Meter, _tears, resident
+from simulator.bench.load import LONG_MS, MEGABYTE, Meter, _glitches, resident
 
 HOLDS_50_MB = "import sys; held = b'x' * 50_000_000; print(); sys.stdin.read()"
 
@@ -49,10 +49,17 @@ def test_tears_are_by_the_minute(torn: int, a_minute: float) -> None:
     pieces = [whole[at : at + 4_000 * BYTES_PER_MS] for at in range(0, len(whole), 128_000)]
     for number in range(torn):
         pieces[number] = pieces[number][: -20 * BYTES_PER_MS]
-    assert _tears("playback", b"".join(pieces)).median == a_minute
+    assert _glitches("playback", b"".join(pieces)).median == a_minute
 
 
 def test_a_tone_that_is_missing_or_ends_early_is_torn() -> None:
     for sound in (bytes(1_000), tone.make(LONG_MS / 2)):
-        figure = _tears("playback", sound)
+        figure = _glitches("playback", sound)
         assert (figure.median, figure.met) == (3, False)
+
+
+def test_what_was_torn_before_the_toy_had_it_is_no_glitch_of_the_toy() -> None:
+    whole, at = tone.make(LONG_MS), 5_000 * BYTES_PER_MS
+    torn = whole[:at] + whole[at + 20 * BYTES_PER_MS :]
+    assert _glitches("capture", torn, tone.tears(torn)).met
+    assert not _glitches("capture", torn, tone.tears(whole)).met
