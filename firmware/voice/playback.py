@@ -409,7 +409,11 @@ class Playback:
         return frame
 
     def _hush(self) -> None:
-        """Drop what waits to be played, what is ready, and what the sound card holds."""
+        """Drop what waits to be played, what is ready, and what the sound card holds.
+
+        It is a cut, which may click. A ramp would be heard behind what the card holds already: at a
+        sound server a fade of 5 ms ended 64 ms after the stop (70 at most), the cut 4 ms (10).
+        """
         self._cues.clear()
         self._cues_frames = 0
         if not self._is_silent:
