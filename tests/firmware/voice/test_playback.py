@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,11 @@ import pytest
 
 from firmware.voice.cues import CUE_MS_MAX, CUES
 from firmware.voice.errors import MisuseError
-from firmware.voice.playback import CUES_MS_MAX, LINGER_MS, Playback
+from firmware.voice.playback import CUES_MS_MAX, LINGER_MS, READY_MS_MAX, Playback
 from firmware.voice.settings import VoiceSettings
+from firmware.voice.volume import gain_of
 from hardware.clock import Clock
-from hardware.pcm import FRAME_MS, FRAME_SAMPLES
+from hardware.pcm import FRAME_MS, FRAME_SAMPLES, from_bytes
 from hardware.sim.clock import run_virtual
 from tests.firmware.voice.rig import (
     SILENCE,
@@ -168,6 +170,36 @@ async def test_running_dry_is_told_once_and_so_is_going_on(rig: PlaybackRig) -> 
     await pass_ms(2000)
     assert rig.sounds == rig.expected(packets)
     assert rig.posted.names == ["reply_began", "reply_dry", "reply_began", "reply_played"]
+
+
+@virtual
+async def test_what_is_never_played_is_no_sign_of_a_reply_that_goes_on(rig: PlaybackRig) -> None:
+    """Stragglers behind a gap do not keep the machine waiting for more than its 3 s."""
+    packets = reply()
+    speak(rig, 1)
+    rig.receive(1, packets[:4], numbers=[0, 1, 3, 4])
+    await pass_ms(1000)
+    assert rig.posted.names == ["reply_began", "reply_dry"]
+    rig.receive(1, [packets[2], packets[3], packets[4]], numbers=[2, 3, 4])
+    await pass_ms(1000)
+    assert rig.posted.names == ["reply_began", "reply_dry"]
+    assert rig.playback.packets["late"] == 3
+    rig.receive(1, packets[5:6], numbers=[5])
+    assert rig.posted.names[2:] == ["reply_began"]
+
+
+@virtual
+async def test_a_gap_behind_a_straggler_is_told_as_well(rig: PlaybackRig) -> None:
+    """Each gap that is heard is told once, and each time that it goes on after one."""
+    packets = reply()
+    speak(rig, 1)
+    rig.receive(1, packets[:3], numbers=range(3))
+    for number in (3, 4):
+        await pass_ms(1000)
+        rig.receive(1, packets[:1], numbers=[0])
+        rig.receive(1, packets[number : number + 1], numbers=[number])
+    await pass_ms(1000)
+    assert rig.posted.names == ["reply_began", "reply_dry"] * 3
 
 
 @pytest.mark.parametrize("is_dry", [False, True])
@@ -762,3 +794,63 @@ async def test_no_volume_and_a_closed_speaker_say_nothing(rig: PlaybackRig) -> N
     await pass_ms(1_000)
     assert rig.sounds == []
     assert rig.playback.cues_dropped == 0
+
+
+@pytest.mark.parametrize("percent", [40, 10, 0])
+def test_what_was_made_ready_before_keeps_to_a_lower_ceiling(percent: int) -> None:
+    """A guardian who makes the toy quieter in mid-sentence does not wait for what is decoded."""
+
+    async def main() -> None:
+        rig = PlaybackRig(VoiceSettings(volume_percent=80))
+        speak(rig, 1)
+        rig.receive(1, reply(500, 2_000))
+        await pass_ms(500)
+        assert len(rig.playback._output) * FRAME_MS >= READY_MS_MAX - FRAME_MS
+        before = len(rig.pulled)
+        rig.playback.limit_volume(percent)
+        await pass_ms(500)
+        expected = loud(frames(decoded(reply(500, 2_000))), VoiceSettings(volume_percent=percent))
+        heard = [frame for _, frame in rig.pulled[before:]]
+        assert heard == expected[before : before + len(heard)]
+        rig.playback.close()
+
+    run_virtual(main())
+
+
+def test_a_higher_volume_is_heard_from_the_next_frame_on() -> None:
+    """Whoever turns it up hears that at once too."""
+
+    async def main() -> None:
+        rig = PlaybackRig(VoiceSettings(volume_percent=20))
+        speak(rig, 1)
+        rig.receive(1, reply(500, 2_000))
+        await pass_ms(500)
+        before = len(rig.pulled)
+        rig.playback.set_volume(60)
+        await pass_ms(FRAME_MS + 1)
+        expected = loud(frames(decoded(reply(500, 2_000))), VoiceSettings(volume_percent=60))
+        assert rig.pulled[before][1] == expected[before]
+        rig.playback.close()
+
+    run_virtual(main())
+
+
+def test_nothing_that_is_done_to_a_frame_comes_after_its_ceiling() -> None:
+    """What is told of the playback, and what the card is given, is below it: ducked or not."""
+    told: list[bytes] = []
+
+    async def main() -> None:
+        settings = VoiceSettings(volume_percent=100, volume_percent_max=30, loudness_dbfs_max=0)
+        rig = PlaybackRig(settings, on_heard=lambda frame, _: told.append(frame))
+        speak(rig, 1)
+        square = array.array("h", [32_767] * 40 + [-32_768] * 40)
+        rig.playback.reply_pcm(1, 1, (square * 400).tobytes(), 16_000)
+        await pass_ms(300)
+        rig.playback.duck()
+        await pass_ms(3_000)
+        ceiling = round(gain_of(30) * 32_768)
+        assert max(abs(sample) for frame in told for sample in from_bytes(frame)) <= ceiling
+        assert [frame for frame in told if any(frame)] == rig.sounds
+        rig.playback.close()
+
+    run_virtual(main())
