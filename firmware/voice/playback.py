@@ -55,6 +55,9 @@ LOW_VOLUME_PERCENT_MAX = 10
 LINGER_MS = 200
 """Silence after which the speaker closes: longer than what a sound card holds of the last sound."""
 
+CUT_MS = 20
+"""After a stop something may be heard for so long: at a sound server it was 16 ms at most."""
+
 OnHeard = Callable[[bytes, int], None]
 
 _MODES: Final = ("closed", "cues", "reply", "answers", "fixed")
@@ -137,6 +140,7 @@ class Playback:
         self._arrivals_of = 0
         self._is_silent = True
         self._silent_ms = 0
+        self._quiet_from_ms = clock.monotonic_ms()
         self._on_heard = on_heard
         self._ducking = Ducking(clock, duck_db=settings.duck_db, duck_ms=settings.duck_ms)
         self._output = OutputQueue(
@@ -189,6 +193,11 @@ class Playback:
     def jitter_target_ms(self) -> float:
         """How much of a reply is held back at this moment, because its packets come unevenly."""
         return self._arrivals.target_ms
+
+    @property
+    def quiet_from_ms(self) -> int:
+        """Monotonic ms from which nothing is heard any more of what was stopped, or ended, last."""
+        return self._quiet_from_ms
 
     def reply_packet(
         self,
@@ -380,6 +389,7 @@ class Playback:
 
     def _tell(self, reply: Reply) -> None:
         if reply.is_over:
+            self._quiet_from_ms = self._clock.monotonic_ms() + self._speaker.latency_ms
             self._drop_reply()
             self._post("reply_played", turn=self._turn)
         elif self._arrival is not None and self._arrival.buffer.run_dry():
@@ -420,6 +430,7 @@ class Playback:
             self._output.clear()
             self._speaker.close()
             self._is_silent = True
+            self._quiet_from_ms = self._clock.monotonic_ms() + CUT_MS
 
     def _drop_reply(self) -> None:
         reply, self._reply = self._reply, None
