@@ -1,7 +1,7 @@
 """A process with a sound card: opens it, is starved for a second, and tells what happens.
 
 It is a process of its own because ALSA looks at its environment once. Lines on its standard output
-are JSON; it ends when its standard input does.
+are JSON; it ends when its standard input does. A line "hang" on that lets its loop hang.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import json
 import sys
+import threading
 import time
 from dataclasses import asdict
 
@@ -21,6 +22,8 @@ from hardware.sound_card import SoundCard
 from tests.hardware.voices import tone
 
 STARVED_S = 1
+HUNG_S = 3
+HANG = "hang"
 FRAMES = 25
 
 
@@ -61,7 +64,14 @@ async def main(microphone_name: str, speaker_name: str) -> None:
     for _ in range(FRAMES):
         await heard.get()
     tell("starved", microphone=asdict(microphone.counters), speaker=asdict(speaker.counters))
-    await asyncio.to_thread(sys.stdin.readline)
+    while (await asyncio.to_thread(sys.stdin.readline)).strip() == HANG:
+        tell("hangs")
+        threading.Event().wait(HUNG_S)  # on the loop; other threads go on
+        tell("hung")
+        while not heard.empty():
+            heard.get_nowait()
+        await heard.get()
+        tell("hears", microphone=asdict(microphone.counters))
     speaker.close()
     microphone.close()
     tell("closed")
