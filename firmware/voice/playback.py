@@ -20,6 +20,7 @@ from firmware.voice.volume import Volume
 from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator, Mapping, Sequence
 
     from firmware.metrics import Gauge
@@ -134,6 +135,7 @@ class Playback:
         self._cues_frames = 0
         self._reply: Reply | None = None
         self._arrival: _Arrival | None = None
+        self._collected: asyncio.TimerHandle | None = None
         self._kept: Recording | None = None
         self._packets_concealed = self._packets_recovered = 0
         self._arrivals = self._new_arrivals()
@@ -233,8 +235,15 @@ class Playback:
             self._takes_packets = False
         if is_first:
             self._post("reply_began", turn=turn, connection=connection)
-            self._clock.call_later(round(self._arrivals.target_ms), self._go_on)
+        self._await_collected(buffer)
         self._go_on()
+
+    def _await_collected(self, buffer: JitterBuffer) -> None:
+        """Look again once it is collected, also if nothing more comes."""
+        if self._collected is not None:
+            self._collected.cancel()
+        in_ms = buffer.collected_in_ms(self._clock.monotonic_ms())
+        self._collected = self._clock.call_later(in_ms, self._go_on) if in_ms else None
 
     def _push(self, buffer: JitterBuffer, packets: Sequence[Packet], number: int | None) -> bool:
         """Put packets into the buffer, and tell whether any of them is to be played."""
