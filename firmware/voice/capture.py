@@ -38,10 +38,11 @@ HEARD_MS_MAX = 1_000
 it may take to be recognised. So much is kept while the microphone samples."""
 
 ROOM_MS = 100
-"""So long after the toy has fallen silent the room may still sound of it. Simulated with 0.2
-to 1.2 s of reverberation, in 27 of 240 barge-ins the rest of its last word was taken for somebody
-speaking; with 50 ms of this in 4, with 100 in none. (The earcon that invites to speak needs none:
-in 1,535 rooms 2 made a voice of it.)"""
+"""So long after the toy has fallen silent the room may still sound of it. With an echo at -9 dB its
+own words were sent as somebody's in 4 of 5 barge-ins by name alone, in none with this. By button,
+the end of a word that it broke off began speech in 27 of 240 simulated rooms (0.2 to 1.2 s of
+reverberation), with 50 ms of this in 4, with 100 in none. The earcon needs none: in 1,535 rooms 2
+made a voice of it."""
 
 LOOK_INTERVAL_MS = 1_000
 """Time between two looks at how the network does, while speech is sent."""
