@@ -52,25 +52,24 @@ set-default-source nowhere.monitor
 """
 # A stream ends with its device, as with a card that is pulled out. The server would rather move it:
 # to the next device with "rescue-streams", to the next default where it was on the default. So the
-# server's default is a third device, and ALSA's are the room's.
+# server's default is a third device, and its clients' defaults are the room's.
 _DAEMON_CONF: Final = """\
 rescue-streams = no
 default-sample-rate = 48000
 """
+# ALSA's default device is the client's default, by whatever of Debian's files that goes: those come
+# behind the one below, and win.
 _CLIENT_CONF: Final = """\
 autospawn = no
 enable-shm = no
+default-sink = spk
+default-source = mic.monitor
 """
 _ASOUND_CONF: Final = f"""\
 </usr/share/alsa/alsa.conf>
 pcm.{MICROPHONE} {{ type pulse device "mic.monitor" hint {{ show on description "{MICROPHONE}" }} }}
 pcm.{SPEAKER} {{ type pulse device "spk" hint {{ show on description "{SPEAKER}" }} }}
-pcm.!default {{
-  type asym
-  capture.pcm "{MICROPHONE}"
-  playback.pcm "{SPEAKER}"
-  hint {{ show on description "the room's devices" }}
-}}
+pcm.!default {{ type pulse hint {{ show on description "the room's devices" }} }}
 ctl.!default {{ type pulse }}
 """
 

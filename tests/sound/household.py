@@ -13,11 +13,12 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from hardware import pcm
+from hardware.portaudio import DEFAULT
 from simulator.alignment import Alignment, align
 from simulator.cloud_process import CloudProcess
 from simulator.corpus import Corpus
 from simulator.sound_recording import SoundRecording
-from simulator.sound_server import MICROPHONE, SPEAKER, SoundServer
+from simulator.sound_server import SoundServer
 from simulator.toy_process import Told, ToyProcess
 from simulator.voices import VOICES
 
@@ -176,8 +177,8 @@ class Household:
             "POMMAI_IDENTITY_SECRET_FILE": str(secret),
             "POMMAI_CLOUD_URL": self.cloud.convex_url,
             "POMMAI_STREAM_URL": self.cloud.stream_url,
-            "POMMAI_SOUND_MICROPHONE": MICROPHONE,
-            "POMMAI_SOUND_SPEAKER": SPEAKER,
+            "POMMAI_SOUND_MICROPHONE": DEFAULT,
+            "POMMAI_SOUND_SPEAKER": DEFAULT,
         }
 
     def _end(self) -> None:
