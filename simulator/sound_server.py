@@ -24,6 +24,7 @@ from typing import Final, Literal, Self
 from hardware import pcm
 from simulator.errors import SoundServerError, SoundServerMissingError
 from simulator.sound_recording import SoundRecording
+from simulator.tether import TETHER
 
 Device = Literal["microphone", "speaker"]
 
@@ -259,6 +260,7 @@ class SoundServer:
     ) -> asyncio.subprocess.Process:
         stream = subprocess.PIPE if is_piped else subprocess.DEVNULL
         return await asyncio.create_subprocess_exec(
+            *TETHER,
             program,
             *arguments,
             stdin=stream,

@@ -9,7 +9,6 @@ import pytest
 
 from tests.sound.household import Household
 
-
 COMPLAINTS: Final = ("ERROR", "CRITICAL", "Traceback", "Expression")
 """The last is PortAudio's, of each attempt with a device that is not there."""
 
