@@ -158,8 +158,12 @@ class SoundServer:
         (self.folder / "native").unlink(missing_ok=True)
 
     async def remove(self, device: Device) -> None:
-        """Pull a device out: its streams end. Raises SoundServerError when it is out already."""
+        """Pull a device out: its streams end, and so does the echo.
+
+        Raises SoundServerError when it is out already.
+        """
         await self._unload(device)
+        self._modules.pop("echo", None)
 
     async def restore(self, device: Device) -> None:
         """Put a device back. Raises SoundServerError when it is there already."""
@@ -167,10 +171,15 @@ class SoundServer:
         form = ("norewinds=1", f"rate={rate_hz}", "channels=1", "format=s16le")
         await self._load(device, "module-null-sink", f"sink_name={sink}", *form)
 
-    @property
-    def has_echo(self) -> bool:
-        """Whether the microphone hears the speaker."""
-        return "echo" in self._modules
+    async def mend(self) -> None:
+        """Bring it to how it was at first: running, with both devices, without echo."""
+        if self._process is None:
+            await self.start()
+        for device in _SINKS:
+            if device not in self._modules:
+                await self.restore(device)
+        if "echo" in self._modules:
+            await self.echo(on=False)
 
     async def echo(self, *, on: bool, gain_db: float = -12.0, delay_ms: int = 40) -> None:
         """Let the microphone hear the speaker, as in a room, or no more.
