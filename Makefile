@@ -24,7 +24,8 @@ demo: setup ## hold one conversation without hardware (DEMO_ARGS=)
 	$(BIN)/pommai demo $(DEMO_ARGS)
 
 test: lint setup-test ## lint, then every test, with all branches of states/ covered (TEST_ARGS=, TEST_WORKERS=)
-	$(BIN)/python -m pytest --cov --numprocesses $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(TEST_ARGS)
+	$(BIN)/python -m pytest -m 'not real_time' --cov --numprocesses $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
+	$(BIN)/python -m pytest -m real_time $(TEST_ARGS)
 
 sounds: setup ## make the toy's own sounds anew (needs flite)
 	$(BIN)/python tools/sounds.py

@@ -113,7 +113,8 @@ _TOPICS: Final = f"a list of at most {TOPICS_MAX} topics"
 
 _FIELDS: Final[Mapping[str, _Field]] = {
     "name": _Field("Pommai", _is_text, _TEXT),
-    "wakeWord": _Field("hey pommai", _is_text, _TEXT),
+    # A stock word of the devices: another would keep each of them busy for minutes, trying it.
+    "wakeWord": _Field("alexa", _is_text, _TEXT),
     "wakeWordEnabled": _Field(default=True, allows=_is_switch, wanted=_SWITCH),
     "wakeWordBargeIn": _Field(default=True, allows=_is_switch, wanted=_SWITCH),
     "continuedConversation": _Field(default=False, allows=_is_switch, wanted=_SWITCH),

@@ -18,7 +18,7 @@ def test_a_new_toy_may_listen_and_stores_nothing() -> None:
         "storeAudio": False,
         "storeTranscripts": False,
     }
-    assert configuration["wakeWord"] == "hey pommai"
+    assert configuration["wakeWord"] == "alexa"
     assert configuration["wakeWordEnabled"] is True
 
 

@@ -64,7 +64,7 @@ def test_the_official_client_gets_an_answer_to_every_sort_of_call(cloud: Running
             {"ConvexError": {"code": "DEVICE_NOT_FOUND"}},
             {"ConvexError": {"code": "UNAUTHENTICATED"}},
             {"ConvexError": {"code": "TOY_NOT_FOUND"}},
-            "hey pommai",
+            "alexa",
             {
                 "Exception": "Could not find public function for 'no:such'."
                 " Did you forget to run `npx convex dev`?"

@@ -19,7 +19,7 @@ from devcloud.garbage import GARBAGE
 from states.table import ROWS
 from tests.faults.trial import LOGS, METRICS, MOMENTS, URGENT, Held, Trial, begin_lane, hold
 
-LANES: Final = 6
+LANES: Final = 3
 PATIENCE_S: Final = 110
 """For what comes of a trial; less than after what pytest calls it hanging."""
 LAG_MS_MAX: Final = 100.0
