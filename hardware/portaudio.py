@@ -9,8 +9,10 @@ What is peculiar about it:
   found only by ending it and beginning anew, for which every stream must be closed.
 - While it looks for devices, ALSA and JACK write a hundred lines about those that are not there.
   They go to handlers, and from there to the log at level DEBUG; the handlers live as long as the
-  process. PortAudio's own few lines about a stream that broke have no handler: they stay on
-  standard error.
+  process.
+- Of every attempt with a device that is not there it writes a line itself, for which there is no
+  handler: a toy without a microphone would fill its journal. So C's standard error leads nowhere,
+  unless the log is at level DEBUG. Python's own is another, and stays.
 - PyAudio always asks for the device's low latency. The buffer follows from the length of a period:
   three of 20 ms through PulseAudio, of which the last is heard 60 ms after it is pulled.
 """
@@ -292,7 +294,7 @@ _JackHandler = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
 
 
 def _silence() -> None:
-    """Let ALSA and JACK speak to the log, once and for all; what is not installed says nothing."""
+    """Let ALSA and JACK speak to the log, once and for all, and C libraries to nobody."""
     if _handlers:
         return
     alsa, jack = _AlsaHandler(_note_alsa), _JackHandler(_note_jack)
@@ -306,6 +308,18 @@ def _silence() -> None:
             getattr(ctypes.CDLL(library), setter)(handler)
         except (OSError, AttributeError) as error:
             _log.debug("%s cannot be silenced (%s)", library, error)
+
+    if not _log.isEnabledFor(logging.DEBUG):
+        _silence_c()
+
+
+def _silence_c() -> None:
+    """Let what C programs call ``stderr`` lead nowhere; file descriptor 2 stays as it is."""
+    libc = ctypes.CDLL(None)
+    libc.fopen.restype = ctypes.c_void_p
+    nowhere = libc.fopen(b"/dev/null", b"w")
+    if nowhere:
+        ctypes.c_void_p.in_dll(libc, "stderr").value = nowhere
 
 
 def _note_alsa(

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import requests
 
 from simulator.errors import CloudLostError, CloudStartError
+from simulator.tether import TETHER
 
 READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 5.0
@@ -48,7 +49,12 @@ class CloudProcess:
         command = ("-m", "devcloud", "--port", "0", "--json", *given)
         pipe = asyncio.subprocess.PIPE
         process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+            *TETHER,
+            sys.executable,
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
         )
         self._listening = asyncio.create_task(self._listen(process), name="the cloud's errors")
         try:

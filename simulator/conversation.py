@@ -1,7 +1,8 @@
 """A conversation with a toy: who begins each turn and how, what is said, what comes of it.
 
 The first turn begins with a press, the second interrupts the reply to the first with another press
-(barge-in), the third begins with the wake word; then it goes round.
+(barge-in), the third begins with the wake word, which is spoken into the microphone and which the
+toy has to hear; then it goes round.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from states.machine import Step
 
 READY_TIMEOUT_S: Final = 25.0
 """Longer than the toy itself tries before it is ready without a cloud."""
+BEGIN_TIMEOUT_S: Final = 10.0
+"""From a press, or the beginning of the wake word, to listening."""
 TURN_TIMEOUT_S: Final = 60.0
 TAP_MS: Final = 120
 BREATH_S: Final = 0.4
@@ -44,7 +47,10 @@ WHY: Final = {
 
 @dataclass
 class Turn:
-    """What became of one turn. Times in milliseconds, None where it never came to it."""
+    """What became of one turn. Times in milliseconds, None where it never came to it.
+
+    ``woken_ms`` is from the end of the wake word to listening.
+    """
 
     begun_by: Beginning
     clip: str
@@ -52,6 +58,7 @@ class Turn:
     outcome: str = ""
     answered: bool = False
     interrupted: bool = False
+    woken_ms: int | None = None
     light_ms: int | None = None
     first_sound_ms: int | None = None
     states: list[str] = field(default_factory=list)
@@ -70,11 +77,21 @@ class Clip(NamedTuple):
 
 
 class Conversation:
-    """Speaks ``clips`` to ``toy`` in turn. ``tell`` is told what a person would see and hear."""
+    """Speaks ``clips`` to ``toy`` in turn.
 
-    def __init__(self, toy: Toy, clips: Sequence[Clip], tell: Callable[[str], None]) -> None:
+    Args:
+        toy: Its microphone is a virtual one.
+        wake_word: The toy's wake word, spoken.
+        clips: What is said, a turn each.
+        tell: Is told what a person would see and hear.
+    """
+
+    def __init__(
+        self, toy: Toy, wake_word: Clip, clips: Sequence[Clip], tell: Callable[[str], None]
+    ) -> None:
         self.turns: list[Turn] = []
         self._toy = toy
+        self._wake_word = wake_word
         self._clips = clips
         self._tell = tell
         self._watch = Watch()
@@ -125,21 +142,30 @@ class Conversation:
 
     async def _begin(self, turn: Turn) -> Step:
         before = len(self._watch.steps)
-        if turn.begun_by == "wake word":
-            self._tell("the child says the toy's name (as an event: nothing listens for it yet)")
-            self._toy.loop.post("wake_heard")
-        else:
-            interrupting = ", interrupting" if turn.begun_by == "barge-in" else ""
-            self._tell(f"the child presses the button{interrupting}")
-            self._toy.board.tap(TAP_MS)
+        self._beckon(turn.begun_by)
+        called_until_ms = self._toy.microphone.speaking_until_ms
         begins = arrives_at("listening.hearing", "offline.listening")
         try:
-            return await self._watch.first(begins, READY_TIMEOUT_S, since=before)
+            step = await self._watch.first(begins, BEGIN_TIMEOUT_S, since=before)
         except TimeoutError:
             leaf = self._toy.loop.core.situation.leaf
             raise TurnError(
-                f"turn {len(self.turns)} ({turn.clip}) did not begin: the toy is in {leaf}"
+                f"turn {len(self.turns)} ({turn.clip}), by {turn.begun_by}, did not begin: "
+                f"the toy is in {leaf}"
             ) from None
+        if turn.begun_by == "wake word":
+            turn.woken_ms = step.event.at_ms - called_until_ms
+        return step
+
+    def _beckon(self, begun_by: Beginning) -> None:
+        """Do that upon which the toy should listen."""
+        if begun_by == "wake word":
+            self._tell(f'the child says "{self._wake_word.name}", the wake word')
+            self._toy.microphone.speak(self._wake_word.pcm)
+        else:
+            interrupting = ", interrupting" if begun_by == "barge-in" else ""
+            self._tell(f"the child presses the button{interrupting}")
+            self._toy.board.tap(TAP_MS)
 
     async def _heard_out(self, turn: Turn, first: int, *, then_interrupted: bool) -> None:
         """Wait for the turn's end; of a reply that will be interrupted, hear the beginning."""

@@ -1,10 +1,11 @@
 """The whole toy on a desk: a conversation, heard and journalled.
 
-Starts the development cloud on loopback and a toy on a virtual board, presses its button, speaks
-the clips into its microphone through the real pipeline (real Opus, real WebSocket, real Convex
-client), and writes DIR/reply.wav (what its speaker played), DIR/journal.jsonl (every step) and
-DIR/summary.json. Exit codes: 0 every turn was answered, 1 one was not, 65 or 66 a clip cannot be
-used, 69 the cloud or the clips are not there, 73 DIR cannot be written. Whatever ends it, what was
+Starts the development cloud on loopback and a toy on a virtual board, presses its button or calls
+it by its wake word, speaks the clips into its microphone through the real pipeline (real wake word
+engine, real Opus, real WebSocket, real Convex client), and writes DIR/reply.wav (what its speaker
+played), DIR/journal.jsonl (every step) and DIR/summary.json. Exit codes: 0 every turn was answered,
+1 one was not, 65 or 66 a clip cannot be used, 69 the cloud, the clips or espeak-ng are not there,
+73 DIR cannot be written. Whatever ends it, what was
 heard until then is kept.
 """
 
@@ -43,6 +44,7 @@ from hardware.sim.vault import VirtualVault
 from simulator.cloud_process import CloudProcess
 from simulator.conversation import Clip, Conversation
 from simulator.errors import ClipsMissingError, CloudLostError, SimulatorError, TurnError
+from simulator.voices import Voice
 from states.machine import Step
 
 CLIPS_DIR: Final = Path("/usr/share/pocketsphinx/test/data")
@@ -52,6 +54,9 @@ CLIPS: Final = ("goforward.raw", "numbers.raw", "something.raw")
 Chosen because the recogniser hears the same words in them every time: in others it may hear
 anything, and the toy says it aloud.
 """
+WAKE_WORD: Final = "alexa"
+CALLER: Final = Voice("caller", "espeak-ng", "en-gb+f3", 165, 60)
+"""Who says it: a voice that the engine hears with certainty."""
 FAULTS: Final[Mapping[str, Mapping[str, object]]] = {
     "cut": {"cut_stream_after_chunks": 20},
     "cut-reply": {"cut_reply_after_packets": 40},
@@ -110,9 +115,10 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: PLR0911 - one for each e
     out: Path = arguments.out
     try:
         clips = [Clip.read(path) for path in arguments.say or _recorded_clips()]
+        wake_word = Clip(WAKE_WORD, CALLER.say(WAKE_WORD))
         out.mkdir(parents=True, exist_ok=True)
         wanted = _Wanted(arguments.fault, arguments.dialect, is_quiet=arguments.quiet)
-        code = asyncio.run(_run(clips, out, wanted))
+        code = asyncio.run(_run(wake_word, clips, out, wanted))
     except (ClipUnwritableError, StoreError) as error:
         return exits.fail(exits.CANNOT_CREATE, str(error))
     except ClipUnreadableError as error:
@@ -131,19 +137,21 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: PLR0911 - one for each e
     return code
 
 
-async def _run(clips: Sequence[Clip], out: Path, wanted: _Wanted) -> int:
+async def _run(wake_word: Clip, clips: Sequence[Clip], out: Path, wanted: _Wanted) -> int:
     _let_sigterm_cancel()
     tell = _quiet if wanted.is_quiet else _Narrator()
     secret = secrets.token_hex(24)
     with tempfile.TemporaryDirectory(prefix="pommai-demo-") as data:
         async with CloudProcess(secret) as cloud:
+            await cloud.put("configuration", {"wakeWord": wake_word.name, "wakeWordEnabled": True})
             if wanted.fault is not None:
                 await cloud.set_faults(FAULTS[wanted.fault])
             settings = _settings(cloud, data, wanted.dialect)
             toy = Toy(settings, VirtualVault(secret), out / "journal.jsonl")
             if isinstance(tell, _Narrator):
                 toy.loop.observers.append(tell.step)
-            return await _converse(toy, Conversation(toy, clips, tell), cloud, out)
+            conversation = Conversation(toy, wake_word, clips, tell)
+            return await _converse(toy, conversation, cloud, out)
 
 
 def _let_sigterm_cancel() -> None:
@@ -215,6 +223,7 @@ def _summary(
     return {
         "answered": failure is None,
         "failure": failure,
+        "wake_word": WAKE_WORD,
         "turns": turns,
         "states_visited": list(visited),
         "steps": toy.journal.steps,
@@ -249,6 +258,8 @@ def _tell_summary(summary: Mapping[str, Any], out: Path) -> None:
         if turn["interrupted"]:
             verdict = "answered, and interrupted by the next"
         print(f"turn {number}, by {turn['begun_by']}: {verdict}")
+        if turn["woken_ms"] is not None:
+            print(f'    woken  {turn["woken_ms"]} ms after "{summary["wake_word"]}" was said')
         print(f"    heard  {turn.get('heard_by_cloud') or '-'}")
         print(f"    reply  {turn.get('reply') or '-'}")
     print(

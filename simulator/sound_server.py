@@ -24,6 +24,7 @@ from typing import Final, Literal, Self
 from hardware import pcm
 from simulator.errors import SoundServerError, SoundServerMissingError
 from simulator.sound_recording import SoundRecording
+from simulator.tether import TETHER
 
 Device = Literal["microphone", "speaker"]
 
@@ -52,25 +53,24 @@ set-default-source nowhere.monitor
 """
 # A stream ends with its device, as with a card that is pulled out. The server would rather move it:
 # to the next device with "rescue-streams", to the next default where it was on the default. So the
-# server's default is a third device, and ALSA's are the room's.
+# server's default is a third device, and its clients' defaults are the room's.
 _DAEMON_CONF: Final = """\
 rescue-streams = no
 default-sample-rate = 48000
 """
+# ALSA's default device is the client's default, by whatever of Debian's files that goes: those come
+# behind the one below, and win.
 _CLIENT_CONF: Final = """\
 autospawn = no
 enable-shm = no
+default-sink = spk
+default-source = mic.monitor
 """
 _ASOUND_CONF: Final = f"""\
 </usr/share/alsa/alsa.conf>
 pcm.{MICROPHONE} {{ type pulse device "mic.monitor" hint {{ show on description "{MICROPHONE}" }} }}
 pcm.{SPEAKER} {{ type pulse device "spk" hint {{ show on description "{SPEAKER}" }} }}
-pcm.!default {{
-  type asym
-  capture.pcm "{MICROPHONE}"
-  playback.pcm "{SPEAKER}"
-  hint {{ show on description "the room's devices" }}
-}}
+pcm.!default {{ type pulse hint {{ show on description "the room's devices" }} }}
 ctl.!default {{ type pulse }}
 """
 
@@ -158,8 +158,12 @@ class SoundServer:
         (self.folder / "native").unlink(missing_ok=True)
 
     async def remove(self, device: Device) -> None:
-        """Pull a device out: its streams end. Raises SoundServerError when it is out already."""
+        """Pull a device out: its streams end, and so does the echo.
+
+        Raises SoundServerError when it is out already.
+        """
         await self._unload(device)
+        self._modules.pop("echo", None)
 
     async def restore(self, device: Device) -> None:
         """Put a device back. Raises SoundServerError when it is there already."""
@@ -167,10 +171,15 @@ class SoundServer:
         form = ("norewinds=1", f"rate={rate_hz}", "channels=1", "format=s16le")
         await self._load(device, "module-null-sink", f"sink_name={sink}", *form)
 
-    @property
-    def has_echo(self) -> bool:
-        """Whether the microphone hears the speaker."""
-        return "echo" in self._modules
+    async def mend(self) -> None:
+        """Bring it to how it was at first: running, with both devices, without echo."""
+        if self._process is None:
+            await self.start()
+        for device in _SINKS:
+            if device not in self._modules:
+                await self.restore(device)
+        if "echo" in self._modules:
+            await self.echo(on=False)
 
     async def echo(self, *, on: bool, gain_db: float = -12.0, delay_ms: int = 40) -> None:
         """Let the microphone hear the speaker, as in a room, or no more.
@@ -260,6 +269,7 @@ class SoundServer:
     ) -> asyncio.subprocess.Process:
         stream = subprocess.PIPE if is_piped else subprocess.DEVNULL
         return await asyncio.create_subprocess_exec(
+            *TETHER,
             program,
             *arguments,
             stdin=stream,

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 
 from simulator.errors import SoundServerError
 from simulator.sound_server import SoundServer
+from simulator.tether import TETHER
 
 STOP_TIMEOUT_S: Final = 5.0
 
@@ -45,6 +46,7 @@ class StreamsWatch:
 
     async def __aenter__(self) -> Self:
         process = self._process = await asyncio.create_subprocess_exec(
+            *TETHER,
             "pactl",
             "subscribe",
             stdin=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from simulator.errors import ToyLostError
+from simulator.tether import TETHER
 
 STOP_TIMEOUT_S: Final = 5.0
 WAIT_S_MAX: Final = 30.0
@@ -63,6 +64,7 @@ class ToyProcess:
         self._keyboard, terminal = pty.openpty()
         try:
             process = self._process = await asyncio.create_subprocess_exec(
+                *TETHER,
                 sys.executable,
                 *command,
                 *given,

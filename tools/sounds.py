@@ -167,16 +167,18 @@ class Workshop:
             sound = trimmed(floats(pcm))
             pcm = integers(sound * amplitude(PEAK_DBFS) / np.abs(sound).max())
         path = self._path(earcon_file(require(name, set(CUES))))
-        write_wav(path, pcm)
-        read_earcon(path, path.read_bytes())
+        content = wav(pcm)
+        read_earcon(path, content)
+        path.write_bytes(content)
         self._files[earcon_file(name)] = {"sha256": digest(path), "made": made}
         print(f"{path}: {len(pcm) // BYTES_PER_MS} ms")
 
     def speak(self, name: str, text: str, voice: str, pcm: bytes) -> None:
         """Write a sentence, and what was approved."""
         path = self._path(sentence_file(require(name, set(SPOKEN)), LANGUAGE))
-        path.write_bytes(packed(trimmed(floats(pcm))))
-        packets = read_sentence(path, path.read_bytes())
+        content = packed(trimmed(floats(pcm)))
+        packets = read_sentence(path, content)
+        path.write_bytes(content)
         self._files[sentence_file(name)] = {
             "sha256": digest(path),
             "language": LANGUAGE,
@@ -226,6 +228,14 @@ def packed(sound: Samples) -> bytes:
         if np.abs(heard).max() <= peak:
             return pack(packets)
         sound = sound * amplitude(-_STEP_DB)
+
+
+def wav(pcm: bytes) -> bytes:
+    """Return a WAV file of PCM."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sound.wav"
+        write_wav(path, pcm)
+        return path.read_bytes()
 
 
 def encoded(pcm: bytes) -> list[bytes]:

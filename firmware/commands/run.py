@@ -1,11 +1,10 @@
 """Run the toy.
 
-On a desk, with ``--board sim``, its button and voice are words typed into this terminal:
-press, release, tap, double, triple, hold SECONDS, say FILE.wav, wake, quit. Where the configuration
-names a real microphone (section ``sound``), it is spoken to instead. Each step is printed as it
-happens. Without a terminal it runs until it is told to stop (SIGTERM or SIGINT). Exit codes: 0
-stopped, 69 Opus is not installed, 73 its data cannot be written, 78 the configuration cannot be
-used.
+On a desk, with ``--board sim``, its button and voice are words typed into this terminal: press,
+release, tap, double, triple, hold SECONDS, say FILE.wav, quit. Where the configuration names a real
+microphone (section ``sound``), it is spoken to instead. Each step is printed as it happens. Without
+a terminal it runs until it is told to stop (SIGTERM or SIGINT). Exit codes: 0 stopped, 69 Opus is
+not installed, 73 its data cannot be written, 78 the configuration cannot be used.
 """
 
 from __future__ import annotations
@@ -171,7 +170,6 @@ def typed(toy: Toy, line: str) -> None:
         "tap": partial(taps, toy, 1),
         "double": partial(taps, toy, 2),
         "triple": partial(taps, toy, 3),
-        "wake": partial(toy.loop.post, "wake_heard"),
         "quit": partial(toy.loop.post, "shutdown"),
     }
     try:

@@ -35,8 +35,12 @@ FILE_BYTES_MAX: Final = 512 * 1024
 """Largest file of these; ten seconds of an earcon take 320 KB."""
 CUE_MS_MAX: Final = 10_000
 """Longest cue, its sentence included (MACHINE.md: apologies and cues)."""
+EARCON_MS_MAX: Final = 600
+"""Longest earcon: somebody waits for it, to speak or to know."""
 PAUSE_FRAMES: Final = 8
 """Silence between an earcon and its sentence: 160 ms."""
+SENTENCE_MS_MAX: Final = CUE_MS_MAX - EARCON_MS_MAX - PAUSE_FRAMES * FRAME_MS
+"""Longest sentence: 9.24 s."""
 
 _A4, _B4, _C5, _D5, _E5, _G5, _A5 = 440.0, 493.9, 523.3, 587.3, 659.3, 784.0, 880.0
 _REST: Final = Note(0, 40)
@@ -185,7 +189,7 @@ def read_earcon(path: Path, content: bytes) -> tuple[bytes, ...]:
     """Return the frames of an earcon; silence fills up the last.
 
     Raises:
-        SoundError: It is another kind of file, or longer than `CUE_MS_MAX`.
+        SoundError: It is another kind of file, or longer than `EARCON_MS_MAX`.
     """
     try:
         with wave.open(BytesIO(content)) as wav:
@@ -199,8 +203,8 @@ def read_earcon(path: Path, content: bytes) -> tuple[bytes, ...]:
         pcm[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")
         for at in range(0, len(pcm), FRAME_BYTES)
     )
-    if not 0 < len(frames) * FRAME_MS <= CUE_MS_MAX:
-        raise SoundError(path, f"lasts {len(frames) * FRAME_MS} ms, not 20-{CUE_MS_MAX}")
+    if not 0 < len(frames) * FRAME_MS <= EARCON_MS_MAX:
+        raise SoundError(path, f"lasts {len(frames) * FRAME_MS} ms, not 20-{EARCON_MS_MAX}")
     return frames
 
 
@@ -208,7 +212,7 @@ def read_sentence(path: Path, content: bytes) -> tuple[bytes, ...]:
     """Return the packets of a sentence.
 
     Raises:
-        SoundError: It is another kind of file, in other packets, or longer than `CUE_MS_MAX`.
+        SoundError: It is another kind of file, in other packets, or longer than `SENTENCE_MS_MAX`.
     """
     try:
         packets = unpack(content)
@@ -216,6 +220,6 @@ def read_sentence(path: Path, content: bytes) -> tuple[bytes, ...]:
         raise SoundError(path, f"is no Ogg Opus file ({error})") from error
     if any(duration_ms(packet) != FRAME_MS for packet in packets):
         raise SoundError(path, f"has packets that do not last {FRAME_MS} ms")
-    if len(packets) * FRAME_MS > CUE_MS_MAX:
-        raise SoundError(path, f"lasts {len(packets) * FRAME_MS} ms, not up to {CUE_MS_MAX}")
+    if len(packets) * FRAME_MS > SENTENCE_MS_MAX:
+        raise SoundError(path, f"lasts {len(packets) * FRAME_MS} ms, not up to {SENTENCE_MS_MAX}")
     return tuple(packets)

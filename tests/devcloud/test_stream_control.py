@@ -130,6 +130,8 @@ def test_a_device_can_be_expelled(cloud: RunningCloud, token: str) -> None:
 def test_in_binary_audio_of_a_cancelled_turn_goes_on_beside_the_next_one(
     cloud: RunningCloud, token: str
 ) -> None:
+    cloud.post("stream-options", reply_tone_ms=400)
+
     async def scenario() -> None:
         async with welcomed_in_binary(cloud, token) as device:
             await post(cloud, lateAudio={"turn": 1, "afterCancel": True})
@@ -209,6 +211,8 @@ def test_in_the_gateway_dialect_too(cloud: RunningCloud, token: str) -> None:
 def test_audio_of_an_old_turn_is_sent_at_once(
     cloud: RunningCloud, token: str, *, spoken_before: bool
 ) -> None:
+    cloud.post("stream-options", reply_tone_ms=100)
+
     async def scenario() -> None:
         async with welcomed_in_binary(cloud, token) as device:
             if spoken_before:
@@ -311,6 +315,8 @@ def test_on_command_packets_of_a_reply_get_lost_and_its_end_tells_how_many_there
 def test_what_was_heard_is_told_with_the_time_at_which_each_chunk_arrived(
     cloud: RunningCloud, token: str
 ) -> None:
+    cloud.post("stream-options", reply_tone_ms=100)
+
     async def scenario() -> None:
         async with welcomed_in_binary(cloud, token) as device:
             began_ms = time.monotonic() * 1000

@@ -15,6 +15,9 @@ from states.table import ROWS
 from tests.firmware.composed import Composed
 from tests.hardware.voices import voice
 
+NAME = Clip("alexa", voice(500))
+"""A hum: no toy hears its name in it."""
+
 
 def test_a_clip_is_read_before_anything_begins(tmp_path: Path) -> None:
     """Its name is what the summary tells."""
@@ -29,7 +32,7 @@ def test_a_toy_that_does_not_get_ready_is_told_with_where_it_is(tmp_path: Path) 
 
     async def main() -> None:
         async with Composed(tmp_path) as toy:
-            conversation = Conversation(toy.toy, [], lambda _: None)
+            conversation = Conversation(toy.toy, NAME, [], lambda _: None)
             with pytest.raises(TurnError) as caught:
                 await conversation.get_ready()
             assert str(caught.value) == "the toy was not ready after 25 s: it is in offline.ready"
@@ -43,16 +46,33 @@ def test_a_turn_that_does_not_begin_is_told_with_where_the_toy_is(tmp_path: Path
     async def main() -> None:
         async with Composed(tmp_path) as toy:
             told: list[str] = []
-            conversation = Conversation(toy.toy, [Clip("hello.wav", voice(500))], told.append)
+            conversation = Conversation(toy.toy, NAME, [Clip("hello.wav", voice(500))], told.append)
             await toy.arrives_at("offline.ready")
             with pytest.raises(TurnError) as caught:
                 await conversation.hold()
             assert str(caught.value) == (
-                "turn 1 (hello.wav) did not begin: the toy is in offline.ready"
+                "turn 1 (hello.wav), by press, did not begin: the toy is in offline.ready"
             )
             assert told == ["the child presses the button"]
             (turn,) = conversation.turns
             assert (turn.begun_by, turn.clip, turn.answered) == ("press", "hello.wav", False)
+
+    run_virtual(main())
+
+
+def test_a_name_that_is_not_heard_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was said, and nothing came of it."""
+    monkeypatch.setattr("simulator.conversation.BEGINNINGS", ("wake word",))
+
+    async def main() -> None:
+        async with Composed(tmp_path) as toy:
+            told: list[str] = []
+            conversation = Conversation(toy.toy, NAME, [Clip("hello.wav", NAME.pcm)], told.append)
+            await toy.arrives_at("offline.ready")
+            with pytest.raises(TurnError, match=r"by wake word, did not begin: .* offline\.ready$"):
+                await conversation.hold()
+            assert told == ['the child says "alexa", the wake word']
+            assert conversation.turns[0].woken_ms is None
 
     run_virtual(main())
 
@@ -64,7 +84,9 @@ def test_a_turn_without_a_cloud_says_that_the_gateway_could_not_be_reached(
 
     async def main() -> None:
         async with Composed(tmp_path) as toy:
-            conversation = Conversation(toy.toy, [Clip("hello.wav", voice(1_500))], lambda _: None)
+            conversation = Conversation(
+                toy.toy, NAME, [Clip("hello.wav", voice(1_500))], lambda _: None
+            )
             flags = {"wake": False, "wake_barge": False, "continued": False}
             toy.toy.loop.post("configured", version=1, consent=True, **flags)
             await toy.arrives_at("offline.ready")
@@ -87,7 +109,9 @@ def test_silence_is_told_as_silence(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with Composed(tmp_path) as toy:
-            conversation = Conversation(toy.toy, [Clip("none.wav", bytes(64_000))], lambda _: None)
+            conversation = Conversation(
+                toy.toy, NAME, [Clip("none.wav", bytes(64_000))], lambda _: None
+            )
             flags = {"wake": False, "wake_barge": False, "continued": False}
             toy.toy.loop.post("configured", version=1, consent=True, **flags)
             await toy.arrives_at("offline.ready")

@@ -5,8 +5,10 @@ The long ones run beside each other, two at a time, and each is looked at by sev
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,12 +23,18 @@ import pytest
 from hardware.pcm import FRAME_BYTES, read_wav, rms, write_wav
 from hardware.sim.speaker import AUDIBLE_RMS
 from simulator.cloud_process import CloudProcess
-from simulator.demo import CLIPS, CLIPS_DIR, _settings
+from simulator.demo import CLIPS, CLIPS_DIR, _settings, add_arguments, run
 from states.journal import read
 from states.replay import replay
+from tests.devcloud import clips
 from tests.firmware.commands.pommai import TIMEOUT_S, complains, pommai, running
 
-SPOKEN: Final = tuple(CLIPS_DIR / clip for clip in CLIPS[:2])
+SPOKEN: Final = tuple(
+    CLIPS_DIR / clip for clip in (CLIPS[0], clips.SEVEN_OF_CLUBS, clips.THREE_CARDS)
+)
+
+DEMO_TIMEOUT_S: Final = 120
+"""Three turns with their replies take half a minute where there is nothing else to do."""
 
 
 class Shown(NamedTuple):
@@ -59,7 +67,8 @@ class Shown(NamedTuple):
 
 def demo(out: Path, *arguments: str | Path) -> Shown:
     """Hold a conversation to its end."""
-    return Shown(pommai("demo", "--headless", "--quiet", "--out", out, *arguments), out)
+    given = ("demo", "--headless", "--quiet", "--out", out, *arguments)
+    return Shown(pommai(*given, patience_s=DEMO_TIMEOUT_S), out)
 
 
 def silence(folder: Path) -> Path:
@@ -121,8 +130,8 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future
 
 @pytest.fixture
 def whole(demos: dict[str, Future[Shown]]) -> Shown:
-    """A demo of two turns, the second by barge-in, in which nothing goes wrong."""
-    return demos["whole"].result(60)
+    """A demo of three turns, by press, by barge-in and by wake word; nothing goes wrong."""
+    return demos["whole"].result(DEMO_TIMEOUT_S)
 
 
 def test_a_conversation_is_answered_and_the_exit_code_says_so(whole: Shown) -> None:
@@ -131,6 +140,8 @@ def test_a_conversation_is_answered_and_the_exit_code_says_so(whole: Shown) -> N
     lines = whole.done.stdout.splitlines()
     assert lines[1] == "turn 1, by press: answered, and interrupted by the next"
     assert lines[4] == "turn 2, by barge-in: answered"
+    assert lines[7] == "turn 3, by wake word: answered"
+    assert re.fullmatch(r' {4}woken  -?\d+ ms after "alexa" was said', lines[8])
     assert lines[-1] == f"check it: pommai replay {whole.out}/journal.jsonl"
 
 
@@ -149,28 +160,37 @@ def test_the_journal_replays_identically(whole: Shown) -> None:
     )
 
 
-def test_two_clips_give_two_transcripts_and_two_replies(whole: Shown) -> None:
+def test_each_clip_gives_its_transcript_and_its_reply(whole: Shown) -> None:
     """The real recogniser heard real speech, and answered what it heard."""
     summary = whole.summary
-    first, second = summary["turns"]
     assert (summary["answered"], summary["failure"]) == (True, None)
-    assert first["answered"]
-    assert second["answered"]
-    assert "forward" in first["heard_by_cloud"]
-    assert "thirty three" in second["heard_by_cloud"]
-    assert first["reply"] != second["reply"]
-    assert first["reply"]
-    assert second["reply"]
+    assert all(turn["answered"] for turn in summary["turns"])
+    first, second, third = (turn["heard_by_cloud"] for turn in summary["turns"])
+    assert "forward" in first
+    assert "seven of clubs" in second
+    assert "seven of hearts" in third
+    assert all(turn["reply"] for turn in summary["turns"])
+    assert len({turn["reply"] for turn in summary["turns"]}) == 3
 
 
 def test_the_second_turn_interrupts_the_first(whole: Shown) -> None:
     """By a press in the middle of the reply."""
-    first, second = whole.summary["turns"]
+    first, second, _ = whole.summary["turns"]
     assert (first["outcome"], first["interrupted"]) == ("interrupted", True)
     assert (second["begun_by"], second["outcome"]) == ("barge-in", "answered")
     # Left to choose, toy and cloud speak the binary dialect: the turn is cancelled by its number.
     stream = whole.summary["stream"]
     assert (stream["turns_cancelled"], stream["connections_fenced"]) == (1, 0)
+
+
+def test_the_third_turn_begins_with_the_wake_word_by_sound_alone(whole: Shown) -> None:
+    """The engine heard it, once, in all that was said."""
+    first, second, third = whole.summary["turns"]
+    assert (first["woken_ms"], second["woken_ms"]) == (None, None)
+    assert (third["begun_by"], third["outcome"]) == ("wake word", "answered")
+    assert abs(third["woken_ms"]) < 1_000
+    journal = (whole.out / "journal.jsonl").read_text().splitlines(keepends=True)
+    assert [entry.step.row for entry in read(journal).entries].count("turn.wake") == 1
 
 
 def test_states_latencies_and_bytes_are_in_the_summary(whole: Shown) -> None:
@@ -250,6 +270,22 @@ def test_what_is_no_recording_is_one_line_and_nothing_is_begun(tmp_path: Path) -
     shown = demo(tmp_path / "out", "--say", tmp_path / "song.wav")
     complains(shown.done, 65, f"{tmp_path / 'song.wav'}: is not a WAV file; convert it")
     assert not shown.out.exists()
+
+
+def test_one_without_a_synthesizer_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The child has no voice to say the wake word with, so nothing is begun."""
+    write_wav(tmp_path / "hello.wav", bytes(32_000))
+    monkeypatch.setenv("PATH", "/nowhere")
+    out, say = str(tmp_path / "out"), str(tmp_path / "hello.wav")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert run(parser.parse_args(["--headless", "--out", out, "--say", say])) == 69
+    assert capsys.readouterr().err == (
+        "pommai: espeak-ng cannot be found: install the package espeak-ng\n"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("out", ["file", "file/below"])

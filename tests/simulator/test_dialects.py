@@ -48,7 +48,7 @@ async def hold(dialect: str, folder: Path) -> Held:
     clips = [Clip.read(CLIPS_DIR / name) for name in CLIPS[:2]]
     async with CloudProcess(secret) as cloud:
         toy = Toy(_settings(cloud, str(folder), dialect), VirtualVault(secret))
-        conversation = Conversation(toy, clips, lambda _: None)
+        conversation = Conversation(toy, Clip("", b""), clips, lambda _: None)
         toy.start()
         try:
             await conversation.get_ready()

@@ -13,11 +13,12 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from hardware import pcm
+from hardware.portaudio import DEFAULT
 from simulator.alignment import Alignment, align
 from simulator.cloud_process import CloudProcess
 from simulator.corpus import Corpus
 from simulator.sound_recording import SoundRecording
-from simulator.sound_server import MICROPHONE, SPEAKER, SoundServer
+from simulator.sound_server import SoundServer
 from simulator.toy_process import Told, ToyProcess
 from simulator.voices import VOICES
 
@@ -96,10 +97,8 @@ class Household:
 
     def run(self, scenario: Coroutine[object, object, T]) -> T:
         """Run a scenario to its end."""
-        done = asyncio.run_coroutine_threadsafe(
-            asyncio.wait_for(scenario, TIMEOUT_S), self._loop
-        ).result()
-        assert isinstance(done, object)
+        limited = asyncio.wait_for(scenario, TIMEOUT_S)
+        done: T = asyncio.run_coroutine_threadsafe(limited, self._loop).result()
         return done
 
     def best_of(
@@ -120,8 +119,7 @@ class Household:
 
     async def settle(self) -> None:
         """Undo what a scenario has changed, and wait until the toy can be spoken to."""
-        if self.sound.has_echo:
-            await self.sound.echo(on=False)
+        await self.sound.mend()
         await self.cloud.set_faults(NO_FAULTS)
         await self.cloud.post("stream-options", BY_ITSELF)
         steps = self.toy.steps
@@ -176,15 +174,17 @@ class Household:
             "POMMAI_IDENTITY_SECRET_FILE": str(secret),
             "POMMAI_CLOUD_URL": self.cloud.convex_url,
             "POMMAI_STREAM_URL": self.cloud.stream_url,
-            "POMMAI_SOUND_MICROPHONE": MICROPHONE,
-            "POMMAI_SOUND_SPEAKER": SPEAKER,
+            "POMMAI_SOUND_MICROPHONE": DEFAULT,
+            "POMMAI_SOUND_SPEAKER": DEFAULT,
         }
 
     def _end(self) -> None:
-        self.run(self._stack.aclose())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        try:
+            self.run(self._stack.aclose())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
 
 def spoken(text: str, voice: int = 0) -> bytes:

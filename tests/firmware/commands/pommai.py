@@ -29,7 +29,7 @@ def environment(given: Mapping[str, str] = NO_SETTINGS) -> dict[str, str]:
 
 
 def pommai(
-    *arguments: str | Path, typed: bytes = b"", cwd: Path = ROOT
+    *arguments: str | Path, typed: bytes = b"", cwd: Path = ROOT, patience_s: float = TIMEOUT_S
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
     done = subprocess.run(
@@ -39,7 +39,7 @@ def pommai(
         check=False,
         cwd=cwd,
         env=environment(),
-        timeout=TIMEOUT_S,
+        timeout=patience_s,
     )
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()

@@ -6,6 +6,7 @@ import array
 import itertools
 import json
 import math
+import re
 import runpy
 import shutil
 import subprocess
@@ -23,7 +24,9 @@ from firmware.voice import earcons
 from firmware.voice.cues import (
     CUE_MS_MAX,
     CUES,
+    EARCON_MS_MAX,
     MANIFEST,
+    SENTENCE_MS_MAX,
     SOUNDS,
     SPOKEN,
     Cues,
@@ -53,7 +56,6 @@ TOOL: Final = Path(__file__).resolve().parents[3] / "tools" / "sounds.py"
 sounds: Final[Any] = SimpleNamespace(**runpy.run_path(str(TOOL)))
 """The script that made them."""
 
-EARCON_MS_MAX = 600
 BAND_HZ = (400, 2000)
 FAINT_LEVELS = 2
 """By which another machine's sine may differ, in steps of a sample."""
@@ -284,14 +286,14 @@ def test_a_file_of_another_kind_is_not_played_though_it_was_approved(folder: Pat
     approve(folder, sentence_file("locked"), wav)
     with OpusEncoder() as encoder:
         packet = encoder.encode(bytes(FRAME_BYTES))
-    approve(folder, sentence_file("offline"), pack([packet] * (CUE_MS_MAX // FRAME_MS + 1)))
+    approve(folder, sentence_file("offline"), pack([packet] * (SENTENCE_MS_MAX // FRAME_MS + 1)))
     approve(folder, sentence_file("apology"), pack([bytes([packet[0] | 1]) + packet[1:]]))
     found = {problem.path.name: str(problem) for problem in Cues(folder).problems}
     assert {name: text.partition(": ")[2][:16] for name, text in found.items()} == {
         "end.wav": "is not of 16 kHz",
         "not_yet.wav": "is no WAV file (",
         "locked.opus": "is no Ogg Opus f",
-        "offline.opus": "lasts 10020 ms, ",
+        "offline.opus": "lasts 9260 ms, n",
         "apology.opus": "has packets that",
     }
 
@@ -299,8 +301,8 @@ def test_a_file_of_another_kind_is_not_played_though_it_was_approved(folder: Pat
 def test_an_earcon_that_is_too_long_is_refused(folder: Path) -> None:
     """Nobody waits for it."""
     path = folder / earcon_file("end")
-    write_wav(path, bytes(11_000 * BYTES_PER_MS))
-    with pytest.raises(SoundError, match=r"end.wav: lasts 11000 ms"):
+    write_wav(path, bytes(620 * BYTES_PER_MS))
+    with pytest.raises(SoundError, match=r"end.wav: lasts 620 ms"):
         read_earcon(path, path.read_bytes())
 
 
@@ -355,6 +357,26 @@ def test_an_earcon_of_ones_own_stays_when_all_are_made_anew(folder: Path, tmp_pa
     assert (folder / earcon_file("listening")).read_bytes() == chime
     assert Cues(folder).problems == []
     assert len(Cues(folder)["listening"]) * FRAME_MS == pytest.approx(300, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "duration_ms"),
+    [
+        (("--earcon", "end"), 700),
+        (("--sentence", "locked", "--text", "A lot.", "--voice", "Mum"), 9_500),
+    ],
+)
+def test_what_is_too_long_is_refused_and_what_was_there_stays(
+    folder: Path, tmp_path: Path, arguments: tuple[str, ...], duration_ms: int
+) -> None:
+    """A toy with half of a sound would do without it."""
+    write_wav(tmp_path / "long.wav", tone(700, duration_ms).tobytes())
+    option, cue, *rest = arguments
+    done = take(folder, option, cue, tmp_path / "long.wav", *rest)
+    assert done.returncode == 1
+    assert re.fullmatch(r"sounds: .*: lasts \d+ ms, not .*\n", done.stderr)
+    assert Cues(folder).problems == []
+    assert Cues(folder)[cue] == packaged()[cue]
 
 
 @pytest.mark.parametrize(
