@@ -158,8 +158,9 @@ class _Lane:
         # What `atexit` knows is not called in such a process.
         multiprocessing.util.Finalize(None, self._close, exitpriority=1)
         self._runner.run(self._cloud.__aenter__())
-        # What a cloud can do to a toy is asked here; a wake word is loaded by each of them, and
-        # several at once keep two cores busy for longer than any loop may be held up.
+        # What a cloud can do to a toy is asked here. A wake word's thread takes the interpreter's
+        # lock fifty times a second; where lanes share two cores the machine stops it while it has
+        # the lock, and only a part of that can be told from what the firmware itself takes.
         self._runner.run(self._cloud.put("configuration", {"wakeWordEnabled": False}))
 
     def hold(self, trial: Trial, folder: Path) -> Held:
