@@ -141,6 +141,7 @@ class Toy:
             self.backend.uplink if self.backend else _Nowhere(),
             self._make_microphone,
             self.listener,
+            quiet_from_ms=lambda: self.playback.quiet_from_ms,
         )
         self._body = Body(self.board.lights, self.loop.post, self._probes)
         if self.backend is not None:

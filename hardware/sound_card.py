@@ -52,6 +52,7 @@ class SoundCard:
         self._is_closed = False
         self._is_settling = False
         self._inspected: set[Line[Any]] = set()
+        self._probes: dict[Line[Any], asyncio.Future[SoundError | None]] = {}
         # What follows is the thread's.
         self._streams: dict[Line[Any], tuple[Session, Stream]] = {}
         self._anew_ms: int | None = None
@@ -78,12 +79,19 @@ class SoundCard:
             self._loop.run_in_executor(self._thread, self._inspect, line)
 
     def probe(self, line: Line[Any]) -> asyncio.Future[SoundError | None]:
-        """Return what keeps a line from being opened, or None if nothing does."""
+        """Return what keeps a line from being opened, or None if nothing does.
+
+        Whoever asks while that is being found out waits for the same: cancel it for nobody.
+        """
         if self._is_closed:
             future: asyncio.Future[SoundError | None] = self._loop.create_future()
             future.cancel()
             return future
-        return self._loop.run_in_executor(self._thread, self._probe, line)
+        probe = self._probes.get(line)
+        if probe is None or probe.done():
+            probe = self._loop.run_in_executor(self._thread, self._probe, line)
+            self._probes[line] = probe
+        return probe
 
     async def close(self) -> None:
         """Close everything, and wait for it a little. Nothing may follow."""

@@ -135,7 +135,7 @@ class Thread(Protocol):
         """Look whether its stream is alive, and fail it if not."""
 
     def probe(self, line: Line[Any]) -> asyncio.Future[SoundError | None]:
-        """Find out whether it could be opened."""
+        """Find out whether it could be opened; not to be cancelled, for others may ask too."""
 
 
 SessionT = TypeVar("SessionT", bound=Session)
@@ -218,7 +218,7 @@ class Line(Generic[SessionT]):
         )
         try:
             async with asyncio.timeout(TEST_MS_MAX / 1000):
-                error = await self._thread.probe(self)
+                error = await asyncio.shield(self._thread.probe(self))
         except TimeoutError:
             pass
         if error is None:

@@ -37,6 +37,13 @@ HEARD_MS_MAX = 1_000
 """A turn that begins so long after the end of the wake word at most begins with that end: so long
 it may take to be recognised. So much is kept while the microphone samples."""
 
+ROOM_MS = 100
+"""So long after the toy has fallen silent the room may still sound of it. With an echo at -9 dB its
+own words were sent as somebody's in 4 of 5 barge-ins by name alone, in none with this. By button,
+the end of a word that it broke off began speech in 27 of 240 simulated rooms (0.2 to 1.2 s of
+reverberation), with 50 ms of this in 4, with 100 in none. The earcon needs none: in 1,535 rooms 2
+made a voice of it."""
+
 LOOK_INTERVAL_MS = 1_000
 """Time between two looks at how the network does, while speech is sent."""
 
@@ -53,7 +60,8 @@ class Capture:
       sample is sent of what came before the end of a wake word.
     - ``capture``: it becomes the turn's utterance, from the end of the wake word on if the ear has
       just heard one, else from this moment on, and `speech_started` and `speech_ended` are posted,
-      once each at most.
+      once each at most. What was captured while the toy itself could be heard is kept, and no
+      voice in it begins speech: it may be the toy's.
 
     An utterance is sent by `start_uplink` (what there is, then live) and `finish_uplink` (the rest,
     then the end), never after `abandon_stream`, and never beyond its turn: `end_turn`, a microphone
@@ -69,6 +77,7 @@ class Capture:
         uplink: Where frames of speech go, in the format that it asks for.
         make_microphone: Makes the microphone, given what shall take its frames.
         ear: Listens for the wake word.
+        quiet_from_ms: Tells from when on nothing is heard any more of what the toy said last.
 
     Raises:
         CodecLibraryError: Opus is not installed.
@@ -82,6 +91,8 @@ class Capture:
         uplink: Uplink,
         make_microphone: Callable[[OnFrame], Microphone],
         ear: Ear,
+        *,
+        quiet_from_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -98,6 +109,7 @@ class Capture:
         self._look_due_ms = clock.monotonic_ms()
         self._encoder = self._make_encoder()
         self._ear = ear
+        self._quiet_from_ms = quiet_from_ms
         self._mode = "closed"
         self._latest: bytes | None = None
         self._sampled: deque[CapturedFrame] = deque(maxlen=HEARD_MS_MAX // FRAME_MS)
@@ -195,7 +207,13 @@ class Capture:
         began_ms = self._clock.monotonic_ms() if heard_ms is None else heard_ms
         activity = GatedVoiceActivity(self._model, self._settings)
         endpointing = Endpointing(activity, self._settings)
-        self._utterance = Utterance(turn, began_ms, endpointing, self._offline_frames_max)
+        self._utterance = Utterance(
+            turn,
+            began_ms,
+            endpointing,
+            self._offline_frames_max,
+            judged_from_ms=self._quiet_from_ms() + ROOM_MS,
+        )
         for frame, captured_ms in sampled:
             self._utterance.keep(frame, captured_ms)
         self._judge(self._utterance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -133,6 +134,13 @@ class JitterBuffer:
         self._is_collecting = True
         self._arrivals.run_dry()
         return True
+
+    def collected_in_ms(self, now_ms: int) -> int:
+        """Return how long it still collects at most if nothing more comes."""
+        if not self._is_collecting or self._is_finished:
+            return 0
+        since_ms = now_ms - self._collecting_since_ms
+        return max(0, math.ceil(self._arrivals.target_ms - since_ms))
 
     def pop(self, now_ms: int, *, is_urgent: bool = True) -> Packet | Lost | None:
         """Return what is to be played next, or None while there is nothing or it collects.

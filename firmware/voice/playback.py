@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
-from firmware.voice.arrivals import Arrivals
 from firmware.voice.cues import Cues, packaged
 from firmware.voice.ducking import Ducking
 from firmware.voice.errors import MisuseError
-from firmware.voice.jitter import JitterBuffer
 from firmware.voice.loudness import Leveller
 from firmware.voice.output import OutputQueue
 from firmware.voice.packet import Pcm, cut
-from firmware.voice.reply import Recorded, Recording, Replay, Reply
+from firmware.voice.reception import Reception
+from firmware.voice.reply import Recording, Replay, Reply
 from firmware.voice.volume import Volume
 from hardware.pcm import FRAME_MS
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator, Mapping, Sequence
 
     from firmware.metrics import Gauge
@@ -55,19 +55,14 @@ LOW_VOLUME_PERCENT_MAX = 10
 LINGER_MS = 200
 """Silence after which the speaker closes: longer than what a sound card holds of the last sound."""
 
+CUT_MS = 20
+"""After a stop something may be heard for so long: at a sound server it was 16 ms at most."""
+
 OnHeard = Callable[[bytes, int], None]
 
 _MODES: Final = ("closed", "cues", "reply", "answers", "fixed")
 _REPLY_MODES: Final = ("reply", "answers")
 _CUE_MODES: Final = ("cues", "fixed")
-
-
-class _Arrival(NamedTuple):
-    """What comes in over the stream for the present turn."""
-
-    buffer: JitterBuffer
-    recording: Recording
-    recorded: Recorded
 
 
 class Playback:
@@ -110,8 +105,6 @@ class Playback:
         on_heard: OnHeard | None = None,
         cues: Cues | None = None,
     ) -> None:
-        self.packets: Counter[Fate | Literal["stale"]] = Counter()
-        """What became of the packets so far; those of a turn or a reply that is over are stale."""
         self.gaps_heard = 0
         """How often a reply ran dry."""
         self.cues_dropped = 0
@@ -125,18 +118,17 @@ class Playback:
         self._leveller = Leveller(dbfs_max=settings.loudness_dbfs_max)
         self._mode = "closed"
         self._turn = 0
-        self._takes_packets = False
+        self._reception = Reception(settings)
         self._cue_bank = cues or packaged()
         self._cues: deque[Iterator[bytes]] = deque()
         self._cues_frames = 0
         self._reply: Reply | None = None
-        self._arrival: _Arrival | None = None
+        self._collected: asyncio.TimerHandle | None = None
         self._kept: Recording | None = None
         self._packets_concealed = self._packets_recovered = 0
-        self._arrivals = self._new_arrivals()
-        self._arrivals_of = 0
         self._is_silent = True
         self._silent_ms = 0
+        self._quiet_from_ms = clock.monotonic_ms()
         self._on_heard = on_heard
         self._ducking = Ducking(clock, duck_db=settings.duck_db, duck_ms=settings.duck_ms)
         self._output = OutputQueue(
@@ -174,6 +166,11 @@ class Playback:
         }
 
     @property
+    def packets(self) -> Mapping[Fate | Literal["stale"], int]:
+        """What became of the packets so far; those of a turn or a reply that is over are stale."""
+        return self._reception.packets
+
+    @property
     def packets_concealed(self) -> int:
         """Packets so far in whose place something was made up."""
         reply = self._reply
@@ -188,7 +185,12 @@ class Playback:
     @property
     def jitter_target_ms(self) -> float:
         """How much of a reply is held back at this moment, because its packets come unevenly."""
-        return self._arrivals.target_ms
+        return self._reception.target_ms
+
+    @property
+    def quiet_from_ms(self) -> int:
+        """Monotonic ms from which nothing is heard any more of what was stopped, or ended, last."""
+        return self._quiet_from_ms
 
     def reply_packet(
         self,
@@ -210,35 +212,23 @@ class Playback:
     def _take(
         self, turn: int, connection: int, packets: Sequence[Packet], number: int | None
     ) -> None:
-        if turn != self._turn or not self._takes_packets:
-            self.packets["stale"] += len(packets)
+        reception = self._reception
+        is_first = reception.is_awaiting
+        if not reception.take(turn, connection, packets, number, self._clock.monotonic_ms()):
             return
-        if self._arrival is None:
-            self._arrival = self._new_arrival(connection)
-            self._reply = Reply(self._arrival.recorded)
-        buffer = self._arrival.buffer
-        is_first = buffer.is_awaiting
-        if not self._push(buffer, packets, number):
-            return
-        if buffer.is_complete:
-            self._takes_packets = False
+        if self._reply is None and reception.arrived is not None:
+            self._reply = Reply(reception.arrived)
         if is_first:
             self._post("reply_began", turn=turn, connection=connection)
-            self._clock.call_later(round(self._arrivals.target_ms), self._go_on)
+        self._await_collected()
         self._go_on()
 
-    def _push(self, buffer: JitterBuffer, packets: Sequence[Packet], number: int | None) -> bool:
-        """Put packets into the buffer, and tell whether any of them is to be played."""
-        now_ms = self._clock.monotonic_ms()
-        is_any_taken = False
-        for seen, packet in enumerate(packets):
-            fate = buffer.push(packet, now_ms, number)
-            if fate == "refused":  # and so are those behind it
-                self.packets[fate] += len(packets) - seen
-                break
-            self.packets[fate] += 1
-            is_any_taken = is_any_taken or fate == "taken"
-        return is_any_taken
+    def _await_collected(self) -> None:
+        """Look again once it is collected, also if nothing more comes."""
+        if self._collected is not None:
+            self._collected.cancel()
+        in_ms = self._reception.collected_in_ms(self._clock.monotonic_ms())
+        self._collected = self._clock.call_later(in_ms, self._go_on) if in_ms else None
 
     def reply_end(
         self,
@@ -287,10 +277,10 @@ class Playback:
         if (mode, turn) == (self._mode, self._turn):
             return
         if turn != self._turn:
-            self._takes_packets = True
             self._drop_reply()
+            self._reception.expect(turn)
         elif self._mode in _REPLY_MODES:
-            self._takes_packets = False
+            self._reception.shut()
             self._drop_reply()
         self._mode, self._turn = mode, turn
         self._hush()
@@ -309,7 +299,7 @@ class Playback:
         self._go_on()
 
     def _replay(self, turn: int) -> None:
-        self._takes_packets = False
+        self._reception.shut()
         if self._kept is None:
             self._post("nothing_kept", turn=turn)
             return
@@ -320,26 +310,20 @@ class Playback:
     def _end_reply(self, turn: int) -> None:
         self._finish(turn, None)
         if turn == self._turn:
-            self._takes_packets = False
+            self._reception.shut()
 
     def _finish(self, turn: int, pieces: int | None) -> None:
-        if turn != self._turn:
-            return
-        if self._arrival is None:
-            self._takes_packets = False
-            return
-        self._arrival.buffer.finish(pieces)
-        self._takes_packets = self._takes_packets and not self._arrival.buffer.is_complete
-        self._go_on()
+        if self._reception.finish(turn, pieces):
+            self._go_on()
 
     def _end_turn(self, turn: int, outcome: str) -> None:  # noqa: ARG002 - the effect's field
         if turn == self._turn:
-            self._takes_packets = False
+            self._reception.shut()
             self._drop_reply()
 
     def _purge_speech(self) -> None:
         self._kept = None
-        self._takes_packets = False
+        self._reception.shut()
         self._drop_reply()
 
     def _go_on(self) -> None:
@@ -374,15 +358,16 @@ class Playback:
             return None
         is_urgent = len(self._output) <= URGENT_FRAMES
         frame = self._reply.next_frame(now_ms, is_urgent=is_urgent)
-        if frame is not None and self._arrival is not None:
-            self._kept = self._arrival.recording
+        if frame is not None:
+            self._kept = self._reception.recording or self._kept
         return frame
 
     def _tell(self, reply: Reply) -> None:
         if reply.is_over:
+            self._quiet_from_ms = self._clock.monotonic_ms() + self._speaker.latency_ms
             self._drop_reply()
             self._post("reply_played", turn=self._turn)
-        elif self._arrival is not None and self._arrival.buffer.run_dry():
+        elif self._reception.run_dry():
             self.gaps_heard += 1
             self._post("reply_dry", turn=self._turn)
 
@@ -420,30 +405,17 @@ class Playback:
             self._output.clear()
             self._speaker.close()
             self._is_silent = True
+            self._quiet_from_ms = self._clock.monotonic_ms() + CUT_MS
 
     def _drop_reply(self) -> None:
         reply, self._reply = self._reply, None
-        arrival, self._arrival = self._arrival, None
-        if arrival is not None:
-            arrival.recorded.end()
+        self._reception.drop()
         if reply is not None:
             self._packets_concealed += reply.packets_concealed
             self._packets_recovered += reply.packets_recovered
             reply.close()
             if reply.has_sounded:
                 self._hush()
-
-    def _new_arrival(self, connection: int) -> _Arrival:
-        s = self._settings
-        if connection != self._arrivals_of:
-            self._arrivals, self._arrivals_of = self._new_arrivals(), connection
-        buffer = JitterBuffer(self._arrivals, ms_max=s.jitter_ms_max, bytes_max=s.reply_bytes_max)
-        recording = Recording(ms_max=s.last_reply_ms_max, bytes_max=s.reply_bytes_max)
-        return _Arrival(buffer, recording, Recorded(buffer, recording))
-
-    def _new_arrivals(self) -> Arrivals:
-        s = self._settings
-        return Arrivals(start_ms=s.jitter_target_ms, ms_max=s.jitter_target_ms_max)
 
     def _warm_up(self) -> None:
         """Do now what would take long in the middle of a turn."""

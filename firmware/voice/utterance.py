@@ -32,9 +32,18 @@ class Utterance:
             kept.
         endpointing: A new one.
         frames_max: How many frames are kept at most; beyond that the oldest is dropped.
+        judged_from_ms: Endpointing sees nothing of what was captured before.
     """
 
-    def __init__(self, turn: int, began_ms: int, endpointing: Endpointing, frames_max: int) -> None:
+    def __init__(
+        self,
+        turn: int,
+        began_ms: int,
+        endpointing: Endpointing,
+        frames_max: int,
+        *,
+        judged_from_ms: int,
+    ) -> None:
         self.turn = turn
         self.fate: Fate = "undecided"
         self.format: SpeechFormat = "opus"
@@ -44,6 +53,7 @@ class Utterance:
         self._began_ms = began_ms
         self._endpointing = endpointing
         self._frames_max = frames_max
+        self._judged_from_ms = judged_from_ms
         self._frames: deque[CapturedFrame] = deque()
         self._unjudged: deque[bytes] = deque()
 
@@ -68,7 +78,8 @@ class Utterance:
         if early_bytes > 0:
             frame = bytes(early_bytes) + frame[early_bytes:]
         self._frames.append(CapturedFrame(frame, captured_ms))
-        self._unjudged.append(frame)
+        if captured_ms >= self._judged_from_ms:
+            self._unjudged.append(frame)
         self._drop_what_is_too_much()
 
     def judge(self, frames_max: int) -> Boundary | None:

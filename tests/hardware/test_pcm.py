@@ -119,9 +119,9 @@ def test_other_sample_widths_keep_their_upper_16_bits(tmp_path: Path, bits: int)
 
 def test_stereo_is_mixed_down(tmp_path: Path) -> None:
     """The mean of both sides."""
-    data = array.array("h", [100, 300, -5, -5, 32_767, 32_767]).tobytes()
-    found = _read(tmp_path, _wav(data, channels=2))
-    assert list(pcm.from_bytes(found)) == [200, -5, 32_767]
+    sides = [100, 300, -5, -5, -5, -4, 32_767, 32_767, -32_768, -32_768]
+    found = _read(tmp_path, _wav(array.array("h", sides).tobytes(), channels=2))
+    assert list(pcm.from_bytes(found)) == [200, -5, -5, 32_767, -32_768]
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000, 12_345])

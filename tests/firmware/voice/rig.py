@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmware.ports import LinkQuality
-from firmware.voice.capture import Capture
+from firmware.voice.capture import ROOM_MS, Capture
 from firmware.voice.cues import packaged
 from firmware.voice.playback import OnHeard, Playback
 from firmware.voice.settings import VoiceSettings
@@ -108,6 +108,8 @@ class CaptureRig:
         self.posted = Posted()
         self.wire = Wire(self.clock)
         self.ear = Whisperer()
+        self.quiet_from_ms = -ROOM_MS
+        """When the toy itself fell silent."""
         self.microphone: VirtualMicrophone
         self.capture = Capture(
             settings or VoiceSettings(),
@@ -116,6 +118,7 @@ class CaptureRig:
             self.wire,
             self._make_microphone,
             self.ear,
+            quiet_from_ms=lambda: self.quiet_from_ms,
         )
 
     def _make_microphone(self, on_frame: OnFrame) -> VirtualMicrophone:
@@ -127,6 +130,17 @@ class CaptureRig:
         self.capture.effects[effect](**fields)
 
 
+class HoldingSpeaker(VirtualSpeaker):
+    """A virtual speaker that says that it holds sound back, as a card does."""
+
+    holds_ms = 0
+
+    @property
+    def latency_ms(self) -> int:
+        """How long it says so."""
+        return self.holds_ms
+
+
 class PlaybackRig:
     """Playback before a virtual speaker; inside a running loop."""
 
@@ -136,19 +150,19 @@ class PlaybackRig:
         self.clock = Clock()
         self.posted = Posted()
         self.pulled: list[tuple[int, bytes]] = []
-        self.speaker: VirtualSpeaker
+        self.speaker: HoldingSpeaker
         self.settings = settings or VoiceSettings()
         self.playback = Playback(
             self.settings, self.clock, self.posted, self._make_speaker, on_heard=on_heard
         )
 
-    def _make_speaker(self, source: Source) -> VirtualSpeaker:
+    def _make_speaker(self, source: Source) -> HoldingSpeaker:
         def tapped(samples: int) -> bytes:
             frame = source(samples)
             self.pulled.append((self.clock.monotonic_ms(), frame))
             return frame
 
-        self.speaker = VirtualSpeaker(self.clock, tapped)
+        self.speaker = HoldingSpeaker(self.clock, tapped)
         return self.speaker
 
     def perform(self, effect: str, **fields: FieldValue) -> None:

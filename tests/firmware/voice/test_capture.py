@@ -13,7 +13,7 @@ from firmware.voice.capture import ENCODED_FRAMES_MAX
 from firmware.voice.errors import MisuseError
 from firmware.voice.settings import VoiceSettings
 from hardware.codec import OpusEncoder
-from hardware.pcm import FRAME_MS, read_wav, rms
+from hardware.pcm import BYTES_PER_MS, FRAME_MS, read_wav, rms
 from hardware.sim.clock import run_virtual
 from tests.firmware.voice.rig import CLIPS, SILENCE, CaptureRig
 from tests.hardware.voices import frames, signal_to_noise_db, voice
@@ -499,6 +499,41 @@ async def test_nothing_is_judged_once_the_microphone_is_closed(rig: CaptureRig) 
     await pass_ms(1000)
     assert rig.posted == []
     assert rig.capture.kept_ms == 1000
+
+
+# -- The toy's own voice --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_end_of_the_toys_own_voice_is_nobody_who_speaks(is_known: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """A reply is interrupted in the middle of a word; nobody says anything after that."""
+
+    async def main() -> None:
+        rig = CaptureRig()
+        rig.microphone.speak(read_wav(GO_FORWARD)[: 1_120 * BYTES_PER_MS])
+        await pass_ms(1_000)
+        if is_known:
+            rig.quiet_from_ms = 1_040
+        rig.perform("microphone", mode="capture", turn=1)
+        await pass_ms(2_000)
+        assert rig.posted.names == ([] if is_known else ["speech_started", "speech_ended"])
+        rig.capture.close()
+
+    run_virtual(main())
+
+
+@virtual
+async def test_who_talks_over_the_toy_is_heard_and_sent_from_the_first_word_on(
+    rig: CaptureRig,
+) -> None:
+    rig.microphone.speak_clip(GO_FORWARD)
+    await pass_ms(500)
+    rig.quiet_from_ms = 500 + 20
+    rig.perform("microphone", mode="capture", turn=1)
+    await pass_ms(500)
+    assert rig.posted == [("speech_started", {"turn": 1})]
+    rig.perform("start_uplink", turn=1)
+    assert captured_grid(rig)[0] == 500
 
 
 # -- Level ----------------------------------------------------------------------------------------

@@ -80,6 +80,20 @@ def test_a_reply_of_nothing_but_old_packets_is_one_that_stalls(
     run_virtual(main())
 
 
+def test_a_reply_that_stalls_while_it_is_collected_is_heard_and_then_dry() -> None:
+    """Its second packet is so late that more is to be collected, and there is no third."""
+
+    async def main() -> None:
+        rig = PlaybackRig()
+        await listen(rig, [PACKETS[6], PACKETS[0]], [6, 0])
+        await pass_ms(500)
+        assert rig.posted.names == ["reply_began", "reply_dry"]
+        assert len(rig.sounds) >= 2
+        rig.playback.close()
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("pieces", [0, 3, COUNT, 10**9, -1])
 def test_a_count_of_pieces_that_cannot_be_ends_no_reply_early_or_late(pieces: int) -> None:
     """All that came is heard, and then it is over."""

@@ -10,7 +10,13 @@ import pytest
 
 from firmware.voice.cues import CUE_MS_MAX, CUES
 from firmware.voice.errors import MisuseError
-from firmware.voice.playback import CUES_MS_MAX, LINGER_MS, READY_MS_MAX, Playback
+from firmware.voice.playback import (
+    CUES_MS_MAX,
+    CUT_MS,
+    LINGER_MS,
+    READY_MS_MAX,
+    Playback,
+)
 from firmware.voice.settings import VoiceSettings
 from firmware.voice.volume import gain_of
 from hardware.clock import Clock
@@ -250,6 +256,35 @@ async def test_an_empty_reply_is_no_reply(rig: PlaybackRig) -> None:
     speak(rig, 1)
     await pass_ms(1000)
     assert rig.posted == []
+
+
+# -- When it is quiet -----------------------------------------------------------------------------
+
+
+@virtual
+async def test_it_is_quiet_at_once_after_a_stop_and_so_it_stays(rig: PlaybackRig) -> None:
+    """Whoever hears something later is not hearing the toy; its next cue is none of that."""
+    assert rig.playback.quiet_from_ms == 0
+    speak(rig, 1)
+    rig.receive(1, reply())
+    await pass_ms(300)
+    rig.perform("speaker", mode="cues", turn=2)
+    assert rig.playback.quiet_from_ms == 300 + CUT_MS
+    rig.perform("cue", name="listening")
+    await pass_ms(1000)
+    assert rig.playback.quiet_from_ms == 300 + CUT_MS
+
+
+@virtual
+async def test_after_a_reply_it_is_quiet_once_the_speaker_has_played_it(rig: PlaybackRig) -> None:
+    """A sound card still holds its last words when there is nothing left to give it."""
+    rig.speaker.holds_ms = 60
+    speak(rig, 1)
+    rig.receive(1, reply())
+    rig.end(1)
+    while "reply_played" not in rig.posted.names:
+        await pass_ms(1)
+    assert rig.playback.quiet_from_ms == rig.clock.monotonic_ms() + 60
 
 
 # -- Fences ---------------------------------------------------------------------------------------

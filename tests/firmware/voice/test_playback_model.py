@@ -32,9 +32,9 @@ from tests.hardware.voices import frames, tone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hardware.sim.speaker import VirtualSpeaker
     from hardware.speaker import Source
     from states.events import FieldValue
+    from tests.firmware.voice.rig import HoldingSpeaker
 
 REPLY_MODES = ("reply", "answers")
 MODES = ("closed", "cues", "fixed", *REPLY_MODES)
@@ -89,7 +89,7 @@ class TappedRig(PlaybackRig):
 
         self.playback._post = Shown()
 
-    def _make_speaker(self, source: Source) -> VirtualSpeaker:
+    def _make_speaker(self, source: Source) -> HoldingSpeaker:
         def shown(samples: int) -> bytes:
             assert samples == FRAME_SAMPLES
             frame = source(samples)

@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 
 from firmware.ports import LinkQuality, PerformEffect, SpeechFormat
-from firmware.voice.capture import Capture
+from firmware.voice.capture import ROOM_MS, Capture
 from firmware.voice.settings import VoiceSettings
 from hardware.microphone import OnFrame
 from hardware.pcm import BYTES_PER_MS, FRAME_MS, read_wav
@@ -73,6 +73,7 @@ class Toy:
             self.gateway,
             self._make_microphone,
             self.ear,
+            quiet_from_ms=lambda: -ROOM_MS,
         )
         self.stage.loop.add(self.gateway)
         self.stage.loop.add(self.capture)

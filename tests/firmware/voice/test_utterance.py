@@ -12,9 +12,10 @@ from tests.firmware.voice.test_endpointing import VOICE, Obvious
 SOUND = b"\x01" * FRAME_BYTES
 
 
-def utterance(*, began_ms: int = 0, frames_max: int = 10) -> Utterance:
+def utterance(*, began_ms: int = 0, frames_max: int = 10, judged_from_ms: int = 0) -> Utterance:
     """Return an empty one."""
-    return Utterance(1, began_ms, Endpointing(Obvious(), VoiceSettings()), frames_max)
+    endpointing = Endpointing(Obvious(), VoiceSettings())
+    return Utterance(1, began_ms, endpointing, frames_max, judged_from_ms=judged_from_ms)
 
 
 def test_frames_come_out_as_they_went_in() -> None:
@@ -80,3 +81,14 @@ def test_what_gave_way_is_judged_all_the_same() -> None:
     for n in range(10):
         kept.keep(VOICE, 20 * n)
     assert kept.judge(10) == "started"
+
+
+def test_a_voice_that_may_be_the_toys_own_begins_nothing_and_is_kept() -> None:
+    """Whole frames only: one in which the toy could still be heard does not count."""
+    kept = utterance(judged_from_ms=90)
+    for n in range(8):
+        kept.keep(VOICE, 20 * n)
+    assert kept.judge(10) is None
+    kept.keep(VOICE, 160)
+    assert kept.judge(10) == "started"
+    assert len(kept) == 9
